@@ -151,14 +151,14 @@ def test_killed_between_the_commit_and_the_mark_it_says_the_event_once_by_its_id
         with contextlib.suppress(httpx.HTTPError):
             # The relay may be faster than the answer; the order is committed all the same.
             shop.order()
-        assert shop.process.wait(30) == -signal.SIGKILL
+        assert shop.process.wait(90) == -signal.SIGKILL
     assert (database.count("commandes"), database.pending) == (1, 1)
     with Shop(log, database.url, amqp_url):
         received = heard.count(publications)
         until(lambda: database.pending == 0, "the event is marked")
     assert len({(message.json["source"], message.json["id"]) for message in received}) == 1
     assert len({message.body for message in received}) == 1
-    assert heard.during(0.2) == received
+    assert len(heard.during(0.2)) == publications
 
 
 def test_orders_are_taken_while_the_broker_is_away(tmp_path: Path, database: Database) -> None:
@@ -167,7 +167,7 @@ def test_orders_are_taken_while_the_broker_is_away(tmp_path: Path, database: Dat
         until(lambda: shop.client.get("/readyz").status_code == 503, "it says that nothing is published")
         assert "127.0.0.1:1" in shop.client.get("/readyz").json()["relay"]
         shop.process.send_signal(signal.SIGTERM)
-        assert shop.process.wait(30) == -signal.SIGTERM
+        assert shop.process.wait(90) == -signal.SIGTERM
     assert database.pending == 1
     assert "Traceback" not in shop.output()
 

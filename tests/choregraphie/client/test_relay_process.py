@@ -72,7 +72,7 @@ def test_a_relay_runs_until_it_is_asked_to_stop(
         heard.count(1)
         decide(engine, *[f"CMD-{number}" for number in range(2, 400)])
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(90) == 0
     assert pending(engine) == 0
     assert "Traceback" not in log.read_text()
 
@@ -92,14 +92,14 @@ def test_a_relay_that_is_killed_says_each_event_once_by_its_id(
     with engine.begin() as connection:
         id_ = say(connection, commande("CMD-1"), source="/clients/boutique")
     with relay(tmp_path / "log", **settings, failpoint=place) as process:
-        assert process.wait(30) == -signal.SIGKILL
+        assert process.wait(90) == -signal.SIGKILL
     assert pending(engine) == 1
     assert services("relay", "--once", **settings).returncode == 0
     received = heard.count(publications)
     assert {message.json["id"] for message in received} == {id_}
     assert len({message.body for message in received}) == 1
     assert pending(engine) == 0
-    assert heard.during(0.2) == received
+    assert len(heard.during(0.2)) == publications
 
 
 @pytest.mark.parametrize("arguments", [("--once",), ()])
@@ -140,4 +140,4 @@ def test_a_relay_waits_for_a_broker_that_is_away(engine: Engine, client_url: str
     with relay(log, amqp_url="amqp://guest:guest@127.0.0.1:1/", database_url=client_url) as process:
         until(lambda: "relay.session_lost" in log.read_text(), "it says that the broker is away")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(90) == 0
