@@ -14,7 +14,8 @@ from psycopg import sql
 
 from scripts.nemesis.proxy import Mode, Proxy
 from scripts.probes import HOST
-from tests.choregraphie.telemetry.test_metrics import free_port, get
+from tests.choregraphie.telemetry.test_metrics import get
+from tests.support.free_port import free_port
 from tests.support.saga_fixture import SERVICES
 from tests.support.workers import until
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from tests.support.workers import Worker
 
     Fault = Callable[[PrivatePostgres, str], AbstractContextManager[None]]
-
-pytestmark = pytest.mark.timeout(180)
 
 SESSIONS = 3
 # A message that returns to its queue a third time is dead-lettered.
@@ -125,7 +124,7 @@ def test_a_worker_whose_database_does_not_take_its_work_takes_no_deliveries(
             )
             assert no_message_pays(saga)
         for order in orders:
-            saga.await_events(order, "commande.creee", within_seconds=60, repeated=True)
+            saga.await_events(order, "commande.creee", repeated=True)
         assert no_message_pays(saga)
         assert stock.end() == 0
 
@@ -155,7 +154,7 @@ def test_a_worker_without_descriptors_waits_and_sets_no_message_aside(stopped_sa
         assert no_message_pays(saga)
         assert len(notification.logged(SHORT)) == 1, "once"
     for order in orders:
-        saga.await_events(order, "notification.envoyee", within_seconds=60, repeated=True)
+        saga.await_events(order, "notification.envoyee", repeated=True)
     until(lambda: bool(notification.logged(AGAIN)), "its end is logged")
     (short,) = notification.logged(SHORT)
     assert (short["stage"], short["service"]) == ("calls", "notification")
@@ -180,7 +179,7 @@ def test_a_worker_without_descriptors_whose_session_is_lost_comes_back_when_it_h
             saga.await_events(order, "commande.creee", repeated=True)
             # A quorum queue counts a message a moment after other queues have delivered it.
             until(lambda: saga.foreign_client.count("notification.inbox") == 1, "it waits in the inbox")
-        saga.await_events(order, "notification.envoyee", within_seconds=60, repeated=True)
+        saga.await_events(order, "notification.envoyee", repeated=True)
         assert {line["lacking"] for line in notification.logged(SHORT)} == {"file descriptors"}
         assert no_message_pays(saga)
         assert notification.end() == 0
@@ -210,7 +209,7 @@ def test_a_mail_folder_that_cannot_be_written_is_no_try_of_any_message(
         assert no_message_pays(saga)
         away.rename(folder)
         for order in orders:
-            saga.await_events(order, "notification.envoyee", within_seconds=60, repeated=True)
+            saga.await_events(order, "notification.envoyee", repeated=True)
         until(lambda: get(port, "/readyz")[0] == 200, "it is ready again")
         assert no_message_pays(saga)
         assert notification.end() == 0

@@ -16,9 +16,10 @@ import pika
 import pytest
 
 from choregraphie.saga.topology import REASON_HEADER, dlq, dlx, events
-from tests.choregraphie.telemetry.test_metrics import free_port
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, KNOWN, event_bytes
 from tests.support.foreign_client import ForeignClient
+from tests.support.free_port import free_port
+from tests.support.http_get import get
 from tests.support.topology import declare_topology_at
 from tests.support.workers import ROOT, environment, until
 
@@ -70,7 +71,7 @@ class Watched:
             env=environment(**(self.settings | settings)),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 
@@ -250,7 +251,7 @@ def serving(watched: Watched, log: Path) -> Iterator[str]:
 
 def asked(url: str) -> tuple[int, str]:
     try:
-        answer = httpx.get(url, timeout=10)
+        answer = get(url)
     except httpx.HTTPError:
         return 0, ""
     return answer.status_code, answer.text

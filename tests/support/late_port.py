@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 class LatePort:
     def __init__(self, target: tuple[str, int]) -> None:
         self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        # Bound and not listening, it refuses connections, and nobody else can have the port.
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
         self.number: int = self._listener.getsockname()[1]
-        # Nothing listens before `open`; the system does not give a port again for a long while.
-        self._listener.close()
         self._open: list[socket.socket] = []
 
     def open(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", self.number))
+        self._listener.listen()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:

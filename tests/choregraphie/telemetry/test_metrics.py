@@ -21,6 +21,7 @@ from choregraphie.storage.invocation import Result
 from choregraphie.telemetry.hooks import SILENT
 from choregraphie.telemetry.metrics import Instruments, ServiceMetrics
 from choregraphie.telemetry.serving import serving_metrics
+from tests.support.free_port import free_port
 from tests.support.saga_fixture import SagaFixture, saga_fixture
 
 if TYPE_CHECKING:
@@ -32,16 +33,9 @@ if TYPE_CHECKING:
 DELIVERY = Delivery(1, b"", "client.events", "commande.initiee")
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
 def get(port: int, path: str = "/metrics") -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -176,7 +170,7 @@ def test_workers_in_one_process_share_a_port_and_count_what_they_do(stopped_saga
     stopped_saga.await_events(stopped_saga.order(), "notification.envoyee")
     stopped_saga.foreign_client.publish("client.events", "commande.initiee", b"not JSON")
     for dlq in ("stock.dlq", "commande.dlq"):
-        assert stopped_saga.foreign_client.get(dlq, within_seconds=20)
+        assert stopped_saga.foreign_client.get(dlq, within_seconds=90)
     assert get(port, "/livez") == (200, "ok\n")
     assert get(port, "/readyz") == (200, "ok\n")
     status, text = get(port)

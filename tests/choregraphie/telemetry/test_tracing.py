@@ -87,7 +87,7 @@ async def test_a_group_that_the_broker_does_not_confirm_is_a_failed_span(setting
         run.session.outcome = lambda message: PublishOutcome.RETURNED
         run.session.deliver(order())
         with pytest.raises(ExceptionGroup):
-            await asyncio.wait_for(run.running, 10)
+            await asyncio.wait_for(run.running, 60)
     (send,) = traced.spans("send")
     assert (send.attributes or {})["error.type"] == "returned"
     assert not send.status.is_ok
@@ -99,7 +99,7 @@ async def test_events_left_in_the_outbox_are_linked_to_their_creation(settings: 
         run.session.outcome = lambda message: PublishOutcome.UNKNOWN
         run.session.deliver(order())
         with pytest.raises(ExceptionGroup):
-            await asyncio.wait_for(run.running, 10)
+            await asyncio.wait_for(run.running, 60)
     async with running(settings, tracing=second.tracing) as run:
         await until(lambda: bool(run.session.published))
         await run.stop()

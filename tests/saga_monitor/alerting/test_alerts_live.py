@@ -12,11 +12,9 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from choregraphie import read_settings
-from tests.choregraphie.telemetry.test_metrics import free_port
 from tests.saga_monitor.memory_stream import HELD, KNOWN, event_bytes
+from tests.support.free_port import free_port
 from tests.support.topology import declare_topology
 from tests.support.workers import ROOT, environment, until
 
@@ -75,7 +73,6 @@ def scraped(port: int) -> str:
         return ""
 
 
-@pytest.mark.timeout(180)
 async def test_a_stuck_order_is_alerted_once_even_if_the_monitor_is_killed(
     amqp_url: str, foreign_client: ForeignClient, tmp_path: Path
 ) -> None:
