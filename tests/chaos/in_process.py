@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # A worker that is still busy after this long never becomes idle.
-LONGEST_SECONDS = 20
+LONGEST_SECONDS = 90
 ROUNDS = 60
 # Longer than any retry delay: when this much time passes, every waiting retry expires.
 ALL_DELAYS_SECONDS = 3600.0

@@ -36,7 +36,7 @@ def saga(tmp_path: Path) -> Iterator[InProcessSaga]:
     opened.close()
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 async def test_a_cycle_of_exception_contexts_does_not_hang_the_worker() -> None:
     first, second = ConnectionResetError("reset"), ConnectionError("lost")
     first.__context__, second.__context__ = second, first

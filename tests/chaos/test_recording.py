@@ -91,13 +91,13 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
         started = Worker("stock", SLEEPER, tmp_path, {}, log)
     yield started
     started.kill()
-    started.wait(10)
+    started.wait(60)
 
 
 def test_a_killed_worker_is_recorded_as_killed(worker: Worker) -> None:
     assert worker.exit_record() is None
     worker.kill()
-    worker.wait(10)
+    worker.wait(60)
     worker_exit = worker.exit_record()
     assert worker_exit is not None
     assert (worker_exit.service, worker_exit.code, worker_exit.killed, worker_exit.sigterms) == (
@@ -113,7 +113,7 @@ def test_the_time_that_a_worker_was_frozen_does_not_count_as_shutdown(worker: Wo
     worker.terminate()
     worker.terminate()
     worker.thaw()
-    worker.wait(10)
+    worker.wait(60)
     worker_exit = worker.exit_record()
     assert worker_exit is not None
     assert (worker_exit.code, worker_exit.killed, worker_exit.sigterms) == (-signal.SIGTERM, False, 2)

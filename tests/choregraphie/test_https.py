@@ -24,7 +24,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 def gateway(server: GatewayServer, query: str) -> OrderSettings:
-    return OrderSettings(gateway=f"{server.url}/?{query}", call_timeout=5)
+    return OrderSettings(gateway=f"{server.url}/?{query}", call_timeout=60)
 
 
 @pytest.mark.parametrize("server", BAD_SERVERS)

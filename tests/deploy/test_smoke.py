@@ -17,7 +17,7 @@ def smoke(*arguments: str, path: str = "/usr/bin:/bin") -> subprocess.CompletedP
         env={"PATH": path},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

@@ -41,7 +41,7 @@ def test_a_compressed_order_is_set_aside_with_its_encoding(running_saga: SagaFix
     encoded: dict[str, Any] = {"content_type": "application/json", "content_encoding": "gzip"}
     assert running_saga.foreign_client.publish("client.events", "commande.initiee", body, **encoded)
     for service in ("stock", "commande"):
-        dead_letter = running_saga.foreign_client.get(f"{service}.dlq", within_seconds=20)
+        dead_letter = running_saga.foreign_client.get(f"{service}.dlq", within_seconds=90)
         assert dead_letter is not None
         assert (dead_letter.body, dead_letter.properties.content_encoding) == (body, "gzip")
         assert dead_letter.headers["x-saga-reason"] == "unreadable"

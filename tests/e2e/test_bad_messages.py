@@ -53,7 +53,7 @@ BAD_MESSAGES = {
 
 
 def take_dead_letter(saga: SagaFixture, queue: str) -> ReceivedMessage:
-    dead_letter = saga.foreign_client.get(queue, within_seconds=20)
+    dead_letter = saga.foreign_client.get(queue, within_seconds=90)
     assert dead_letter is not None, f"nothing in {queue}"
     return dead_letter
 

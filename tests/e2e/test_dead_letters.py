@@ -100,7 +100,7 @@ def flagged(saga: SagaFixture, order: str) -> bool:
         env=environment(**saga.settings),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     return "INTERVENTION" in json.loads(done.stdout)["flags"]

@@ -40,7 +40,7 @@ def test_an_edited_letter_takes_the_place_of_its_original_which_the_audit_keeps(
     assert edited["edited"].endswith(": the amount was a word")
     assert dlq(saga, "audit", "--letter", letter["id"], "--original").encode() == WORDS
     assert "1 sent back" in dlq(saga, "replay", new_id)
-    back = saga.foreign_client.get("paiement.inbox", within_seconds=20)
+    back = saga.foreign_client.get("paiement.inbox", within_seconds=90)
     assert back is not None
     assert back.body == reserved("CMD-1")
 

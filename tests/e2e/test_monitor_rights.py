@@ -93,6 +93,6 @@ def monitor(*arguments: str, **settings: Any) -> subprocess.CompletedProcess[str
         env=environment(**settings),
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=120,
         check=False,
     )

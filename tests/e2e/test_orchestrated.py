@@ -61,7 +61,7 @@ def test_orders_go_on_at_the_right_step_wherever_their_orchestrator_dies(orchest
         until(lambda dying=dying: dying.exit_code is not None, f"it dies {place}")  # type: ignore[misc]
     saga.start("orchestrateur")
     for order in orders:
-        saga.await_events(order, *CREATED, within_seconds=60, repeated=True)
+        saga.await_events(order, *CREATED, repeated=True)
     until(lambda: saga.inspect("orchestrateur")["commande"].get("COMPLETED") == len(orders), "all are completed")
     stock, paiement = saga.inspect_each("stock", "paiement")
     assert stock["produits"]["PROD-456"]["vendu"] == 2 * len(orders)

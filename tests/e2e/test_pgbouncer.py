@@ -36,7 +36,6 @@ def ended(received: list[ReceivedMessage]) -> set[str]:
     }
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("settings", POOLERS.values(), ids=POOLERS)
 def test_two_workers_of_each_service_carry_out_every_order_once(
     stopped_saga: SagaFixture, settings: dict[str, str]
@@ -58,7 +57,7 @@ def test_two_workers_of_each_service_carry_out_every_order_once(
             worker.await_ready()
         saga.subscription = saga.foreign_client.subscribe("client.events", "commande.events")
         orders = {saga.order(quantite=1, montant=1) for _ in range(ORDERS)}
-        saga.subscription.until(lambda received: orders <= ended(received), 90)
+        saga.subscription.until(lambda received: orders <= ended(received), 240)
         assert saga.inspect("stock")["produits"]["PROD-456"]["disponible"] == 1000 - ORDERS
         assert saga.inspect("paiement")["mouvements"]["debits"]["nombre"] == ORDERS
         assert all(saga.foreign_client.count(f"{service}.dlq") == 0 for service in SERVICES)

@@ -24,7 +24,7 @@ def send_back_as_it_is(saga: SagaFixture, dead_letter: ReceivedMessage) -> None:
 def set_aside_by_the_broker(saga: SagaFixture) -> ReceivedMessage:
     """Take the message and requeue it until it exceeds the delivery limit."""
     saga.foreign_client.refuse("paiement.inbox", WORK_DELIVERY_LIMIT + 1)
-    dead_letter = saga.foreign_client.get("paiement.dlq", within_seconds=20)
+    dead_letter = saga.foreign_client.get("paiement.dlq", within_seconds=90)
     assert dead_letter is not None
     assert dead_letter.headers["x-death"][0]["queue"] == "paiement.inbox"
     return dead_letter
@@ -50,7 +50,7 @@ def test_a_dead_letter_redriven_with_its_x_death_passes_its_retries(
     assert published["paiement.echoue"].json["data"]["raison"] == "abandon après 3 essais"
     found = {
         again.key: again
-        for again in (saga.foreign_client.get("paiement.dlq", within_seconds=20) for _ in "12")
+        for again in (saga.foreign_client.get("paiement.dlq", within_seconds=90) for _ in "12")
         if again
     }
     again = found["stock.reserve"]
@@ -84,7 +84,7 @@ def test_cc_and_bcc_headers_deliver_no_copies_and_are_not_kept(running_saga: Sag
 
     assert running_saga.foreign_client.publish("client.events", "commande.initiee", b"no event at all", copies)
     for service in ("stock", "commande"):
-        dead_letter = running_saga.foreign_client.get(f"{service}.dlq", within_seconds=20)
+        dead_letter = running_saga.foreign_client.get(f"{service}.dlq", within_seconds=90)
         assert dead_letter is not None
         assert (dead_letter.body, {"CC", "BCC"} & set(dead_letter.headers)) == (b"no event at all", set())
         assert running_saga.foreign_client.get(f"{service}.dlq") is None

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tests.support.brokers import Broker
     from tests.support.saga_fixture import SagaFixture
 
-pytestmark = pytest.mark.timeout(240)
-
 ALL = {"configure": ".*", "write": ".*", "read": ".*"}
 
 
@@ -145,7 +143,7 @@ def test_a_server_that_stays_away_behind_its_pooler_ends_no_worker(stopped_saga:
         )
         assert worker.exit_code is None
         server.start()
-        until(lambda: saga.foreign_client.count("paiement.inbox") == 1, "it is carried out", within_seconds=60)
+        until(lambda: saga.foreign_client.count("paiement.inbox") == 1, "it is carried out")
 
 
 def seconds_between(earlier: str, later: str) -> float:

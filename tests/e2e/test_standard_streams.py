@@ -30,17 +30,16 @@ def command(saga: SagaFixture, arguments: str, redirections: str) -> subprocess.
     )
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("redirections", CLOSED)
 def test_a_worker_works(stopped_saga: SagaFixture, redirections: str) -> None:
     saga = stopped_saga
     worker = command(saga, f"-m services run {' '.join(SERVICES)}", redirections)
     try:
-        assert services("ready", "all", "--wait", "40", **saga.settings).returncode == 0
+        assert services("ready", "all", "--wait", "90", **saga.settings).returncode == 0
         saga.subscription = saga.foreign_client.subscribe("client.events", "commande.events")
         saga.await_events(saga.order(), "commande.creee")
         worker.terminate()
-        out, err = worker.communicate(timeout=40)
+        out, err = worker.communicate(timeout=90)
     finally:
         worker.kill()
     assert (worker.returncode, out) == (0, "")
@@ -72,7 +71,7 @@ def test_a_command_without_an_output_keeps_its_exit_code(
     running_saga: SagaFixture, arguments: str, code: int, redirections: str
 ) -> None:
     done = command(running_saga, arguments, redirections)
-    out, err = done.communicate(timeout=60)
+    out, err = done.communicate(timeout=90)
     assert (done.returncode, out) == (code, ""), err
     assert "Traceback" not in err
 
@@ -85,7 +84,7 @@ def test_a_full_disk_under_standard_output_is_reported_in_one_line(
     running_saga: SagaFixture, arguments: str, redirections: str
 ) -> None:
     done = command(running_saga, arguments, redirections)
-    _, err = done.communicate(timeout=60)
+    _, err = done.communicate(timeout=90)
     assert done.returncode == 2
     assert err.count("\n") == (0 if "2>" in redirections else 1), err
 
@@ -95,8 +94,8 @@ def test_lines_for_a_closed_standard_error_are_not_written_elsewhere(
     running_saga: SagaFixture, redirections: str
 ) -> None:
     done = command(running_saga, "-m services journal NO-SUCH-ORDER", redirections)
-    out, err = done.communicate(timeout=60)
+    out, err = done.communicate(timeout=90)
     assert (done.returncode, out, err) == (1, "", "")
     done = command(running_saga, "scripts/passer_commande.py --nonsense", redirections)
-    out, err = done.communicate(timeout=60)
+    out, err = done.communicate(timeout=90)
     assert (done.returncode, out, err) == (2, "", "")

@@ -60,7 +60,7 @@ class LiveSetup:
     def settled(self, orders: int) -> None:
         """Wait until so many orders are known, and none is under way."""
         queries = Queries(self._settings.monitor_database, STUCK_AFTER, SAGAS)
-        deadline = time.monotonic() + 25
+        deadline = time.monotonic() + 90
         while True:
             self.wrong()
             totals = queries.totals(dt.datetime.now(dt.UTC))
@@ -79,7 +79,7 @@ class LiveSetup:
         otherwise: Callable[[], object] = lambda: None,
     ) -> str:
         """The sentence of this anomaly, which must say that; after each look that misses it do `otherwise`."""
-        deadline = time.monotonic() + 25
+        deadline = time.monotonic() + 90
         while True:
             found = self.wrong()
             for one in found:

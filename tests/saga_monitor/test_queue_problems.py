@@ -95,7 +95,7 @@ def monitored(node: InstalledNode, tmp_path: Path) -> Iterator[MonitoredNode]:
     for row in ready.management.queues():
         ready.management.delete_queue(row["name"])
     declare_topology_at(ready.url)
-    until(ready.figures_are_in, "the management has figures of the queues", within_seconds=60)
+    until(ready.figures_are_in, "the management has figures of the queues")
     yield ready
     ready.watched.foreign_client.__exit__(None, None, None)
 
@@ -114,13 +114,13 @@ def test_messages_that_cannot_be_dead_lettered_are_an_anomaly_until_they_can(mon
         row = monitored.management.queue("stock.inbox")
         return row.get("messages"), row.get("messages_ready"), row.get("messages_unacknowledged")
 
-    until(lambda: figures() == (3, 1, 0), "the management's figures are of now", within_seconds=60)
+    until(lambda: figures() == (3, 1, 0), "the management's figures are of now")
     hidden = monitored.watched.wrong()["queue", "hidden"]
     assert (hidden["service"], hidden["count"]) == ("stock", 2)
     assert "2 messages are neither ready nor with a worker: 2 in stock.inbox" in hidden["sentence"]
     assert "the exchange stock.dlx exists and leads to stock.dlq" in hidden["sentence"]
     declare_topology_at(monitored.url)
-    until(lambda: monitored.management.queue("stock.dlq").get("messages") == 2, "they follow", within_seconds=60)
+    until(lambda: monitored.management.queue("stock.dlq").get("messages") == 2, "they follow", within_seconds=90)
     found = monitored.anomalies()
     assert "hidden" not in {one["reason"] for one in found}
     assert dead_letters_of_stock(found) == 2
@@ -140,7 +140,7 @@ def test_a_queue_without_a_leader_is_not_taken_for_empty(monitored: MonitoredNod
     assert ("stuck", "no_leader", "CMD-1") in {(one["kind"], one["reason"], one["commande_id"]) for one in found}
     assert dead_letters_of_stock(found) == 3
     monitored.bring_servers_back()
-    until(monitored.figures_are_in, "the leaders are back", within_seconds=60)
+    until(monitored.figures_are_in, "the leaders are back")
     found = monitored.anomalies()
     assert "no_leader" not in {one["reason"] for one in found}
     assert dead_letters_of_stock(found) == 3
@@ -159,7 +159,7 @@ def test_the_web_page_shows_a_lost_leader_until_it_is_back(monitored: MonitoredN
         )
         assert "commande.retry.5 has no leader" in asked(f"{url}/api/anomalies")[1]
         monitored.bring_servers_back()
-        until(lambda: "Nothing is wrong" in asked(f"{url}/anomalies")[1], "the page to say so", within_seconds=60)
+        until(lambda: "Nothing is wrong" in asked(f"{url}/anomalies")[1], "the page to say so")
 
 
 def test_no_monitor_command_declares_or_binds_what_is_missing(monitored: MonitoredNode, tmp_path: Path) -> None:

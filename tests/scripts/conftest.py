@@ -89,5 +89,5 @@ def run_passer_commande(
     command = [sys.executable, str(COMMAND), *arguments]
     env = environ(SAGA_AMQP_URL=url)
     return subprocess.run(
-        command, env=env, cwd=cwd, input=stdin, capture_output=True, text=True, timeout=60, check=False
+        command, env=env, cwd=cwd, input=stdin, capture_output=True, text=True, timeout=120, check=False
     )

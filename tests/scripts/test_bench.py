@@ -22,7 +22,7 @@ KEPT: dict[str, Any] = {
 def test_a_small_history_is_read_and_every_page_is_requested() -> None:
     command = [sys.executable, "scripts/bench", "monitor", "--only=grow", "--orders=200", "--asked=2", "--json"]
     ran = subprocess.run(
-        command, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=110, check=False
+        command, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=300, check=False
     )
     figures, _ = json.JSONDecoder().raw_decode(ran.stdout)
     grown = figures["grow"]
@@ -57,7 +57,7 @@ def test_each_missed_promise_is_reported(part: str, name: str, value: object) ->
 def test_the_simulator_is_measured_several_times_on_the_same_seeds() -> None:
     command = [sys.executable, "scripts/bench", "simulator", "--runs=1", "--times=2", "--json"]
     ran = subprocess.run(
-        command, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=110, check=False
+        command, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=300, check=False
     )
     figures = json.loads(ran.stdout)
     assert ran.returncode == (1 if "missed: " in ran.stderr else 0), ran.stderr
@@ -84,7 +84,7 @@ def test_the_two_explorations_are_measured_by_turns_and_compared() -> None:
         "--json",
     ]
     ran = subprocess.run(
-        command, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=110, check=False
+        command, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=300, check=False
     )
     checks = {(row["shape"], row["services"]): row for row in json.loads(ran.stdout)["checks"]}
     assert ran.returncode == (1 if "missed: " in ran.stderr else 0), ran.stderr

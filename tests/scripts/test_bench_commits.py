@@ -25,7 +25,7 @@ def test_every_service_is_measured_with_the_orders_stored() -> None:
         env=environ(),
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=300,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
@@ -60,7 +60,7 @@ def test_a_wrong_option_is_one_line(option: str) -> None:
         env=environ(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)

@@ -177,7 +177,7 @@ def test_the_report_compares_engines_with_the_best_peer_the_ceiling_and_the_firs
 def test_a_mistake_in_the_options_is_one_line_and_exit_code_2(option: str, said: str) -> None:
     benchmark = "latency" if "dramatiq" in option else "orders"
     command = [sys.executable, "scripts/bench", benchmark, option]
-    ran = subprocess.run(command, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(command, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=90, check=False)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert said in ran.stderr
     assert ran.stderr.count("\n") == 1

@@ -75,7 +75,7 @@ def test_a_peer_loads_the_events_without_the_engine() -> None:
         env=environ(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=True,
     )
     assert json.loads(ran.stdout) == []

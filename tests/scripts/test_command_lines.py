@@ -28,7 +28,7 @@ def run(checkout: Path, command: Sequence[str], **settings: str) -> subprocess.C
     bare = os.pathsep.join([str(Path(sys.executable).resolve().parent), "/usr/bin", "/bin"])
     env = environ(PATH=bare, **settings)
     env = {key: value for key, value in env.items() if key != "VIRTUAL_ENV"}
-    return subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_an_idle_stop_installs_nothing(fresh: Path) -> None:
 def test_a_python_without_the_packages_gets_one_line_with_the_remedy(command: list[str]) -> None:
     # -S: without site-packages, like the system's Python.
     bare = [sys.executable, "-S", "-c", AS_A_COMMAND, *command]
-    result = subprocess.run(bare, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=30, check=False)
+    result = subprocess.run(bare, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=90, check=False)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1), result.stderr
     assert "'. .venv/bin/activate' enters it" in result.stderr
 

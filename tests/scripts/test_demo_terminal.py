@@ -95,7 +95,6 @@ def window(checkout: Path, amqp_url: str) -> Iterator[Window]:
     opened.close()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("key", [pytest.param(b"q", id="q"), pytest.param(b"\x03", id="Ctrl-C")])
 def test_quitting_the_console_ends_the_demonstration(
     key: bytes, window: Window, checkout: Path, management: Management
@@ -110,7 +109,6 @@ def test_quitting_the_console_ends_the_demonstration(
     assert_nothing_is_left(checkout, management)
 
 
-@pytest.mark.timeout(300)
 def test_sigterm_restores_the_screen(window: Window, checkout: Path, management: Management) -> None:
     window.shows_its_console()
     window.running.send_signal(signal.SIGTERM)
@@ -120,7 +118,6 @@ def test_sigterm_restores_the_screen(window: Window, checkout: Path, management:
     assert_nothing_is_left(checkout, management)
 
 
-@pytest.mark.timeout(300)
 def test_a_closed_terminal_leaves_nothing_running(window: Window, checkout: Path, management: Management) -> None:
     window.shows_its_console()
     window.hang_up()

@@ -27,7 +27,7 @@ def run(document: str, program: str, folder: Path, url: str, *arguments: str) ->
         env=environ(SAGA_AMQP_URL=url),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -38,7 +38,7 @@ def test_the_client_in_the_wire_places_an_order_that_every_service_can_read(
 ) -> None:
     run("wire.md", "client", tmp_path, silent_url)
     for queue in ("stock.inbox", "commande.inbox"):
-        message = client.get(queue, within_seconds=20)
+        message = client.get(queue, within_seconds=90)
         assert message is not None
         assert (message.exchange, message.key) == ("client.events", "commande.initiee")
         assert open_envelope(message.body).key == "CMD-EXAMPLE"

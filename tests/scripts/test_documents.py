@@ -67,7 +67,7 @@ COMMANDS = sorted(set(commands()))
 @cache
 def help_of(*words: str) -> str:
     done = subprocess.run(
-        [*words, "--help"], cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=30, check=False
+        [*words, "--help"], cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -184,7 +184,7 @@ def build(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     words = [*shlex.split(command), *options]
     return subprocess.run(
-        words, cwd=folder, env=environ(PATH=path), capture_output=True, text=True, timeout=60, check=False
+        words, cwd=folder, env=environ(PATH=path), capture_output=True, text=True, timeout=120, check=False
     )
 
 

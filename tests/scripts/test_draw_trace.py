@@ -74,6 +74,6 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
             "--into",
             str(tmp_path / "x.svg"),
         ]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
     assert f"--port {port}" in done.stderr

@@ -25,7 +25,7 @@ def test_an_order_is_in_both_inboxes_and_its_id_on_standard_output(silent_url: s
     order = ["--client", "CLIENT-456", "--produit", "PROD-789", "--quantite", "3", "--montant", "150.5"]
     result = run_passer_commande(silent_url, *order)
     assert result.returncode == 0
-    heard = client.get("commande.inbox", within_seconds=5)
+    heard = client.get("commande.inbox", within_seconds=90)
     assert heard is not None
     envelope = open_envelope(heard.body)
     fact = envelope.data
@@ -39,7 +39,7 @@ def test_an_order_is_in_both_inboxes_and_its_id_on_standard_output(silent_url: s
     )
     assert heard.properties.message_id == envelope.id
     assert (heard.properties.delivery_mode, heard.properties.correlation_id) == (2, fact.commande_id)
-    same = client.get("stock.inbox", within_seconds=5)
+    same = client.get("stock.inbox", within_seconds=90)
     assert same is not None
     assert same.body == heard.body
 
@@ -74,7 +74,7 @@ def test_json_is_one_object_per_line(silent_url: str, client: ForeignClient) -> 
         ("CMD-JSON-1", "commande.initiee"),
         ("CMD-JSON-2", "commande.initiee"),
     ]
-    heard = client.get("stock.inbox", within_seconds=5)
+    heard = client.get("stock.inbox", within_seconds=90)
     assert heard is not None
     assert heard.properties.message_id == known[0]["event_id"]
 
@@ -87,7 +87,7 @@ def test_a_cancellation_goes_to_the_decider_alone(silent_url: str, client: Forei
         "passer_commande: the demand is published; it has no effect unless there is an order CMD-GONE"
         " (see `python -m saga_monitor show CMD-GONE`)"
     )
-    heard = client.get("commande.inbox", within_seconds=5)
+    heard = client.get("commande.inbox", within_seconds=90)
     assert heard is not None
     fact = open_envelope(heard.body).data
     assert fact == CommandeAnnulationDemandee(commande_id="CMD-GONE", raison="changé d'avis")

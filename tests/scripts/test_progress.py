@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import TYPE_CHECKING
 
 from scripts.progress import phases
@@ -20,8 +19,7 @@ def test_a_narrow_terminal_cuts_the_phase_and_not_the_times(
     monkeypatch.setenv("TERM", "xterm")
     with phases("a benchmark", 300) as shown:
         shown.begin("a phase whose description alone is longer than a narrow terminal is wide")
-        time.sleep(0.3)  # a refresh of the line comes ten times a second
-    assert "0:00:00 of about 5 min a phase whose description" in _plain(capsys.readouterr().err)
+    assert re.search(r"0:00:\d\d of about 5 min a phase whose description", _plain(capsys.readouterr().err))
 
 
 def _plain(text: str) -> str:

@@ -64,7 +64,7 @@ class Terminal:
         assert self._shell.stdin is not None
         self._shell.stdin.close()
         self._shell.wait(60)
-        self._reader.join(10)
+        self._reader.join(60)
         return self.shown
 
     def interrupt(self) -> None:
@@ -93,7 +93,6 @@ def terminals(checkout: Path) -> Iterator[list[Terminal]]:
     PrivateNode(checkout / "var" / "rabbitmq" / "choregraphie").stop()
 
 
-@pytest.mark.timeout(300)
 def test_the_walk_through_works_as_printed(terminals: list[Terminal], checkout: Path) -> None:
     workers, monitor, customer = terminals
     workers.type(WALK["workers"] + "echo they are ready\n")

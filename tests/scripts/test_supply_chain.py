@@ -21,7 +21,7 @@ PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+) \\$", re.MULTILINE)
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
     environment = environ(PATH=f"{Path(sys.prefix) / 'bin'}:/usr/local/bin:/usr/bin:/bin")
     return subprocess.run(
-        words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=110, check=False
+        words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
 
 

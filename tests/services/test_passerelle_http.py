@@ -36,8 +36,8 @@ async def server() -> AsyncIterator[GatewayServer]:
         yield running
 
 
-def settings(server: GatewayServer) -> OrderSettings:
-    return OrderSettings(gateway=server.url, call_timeout=0.5)
+def settings(server: GatewayServer, call_timeout: float = 60) -> OrderSettings:
+    return OrderSettings(gateway=server.url, call_timeout=call_timeout)
 
 
 async def test_a_debit_is_accepted_and_its_key_arrives_unchanged(server: GatewayServer) -> None:
@@ -91,7 +91,8 @@ async def test_an_unknown_outcome_raises_and_asking_again_with_the_key_charges_o
     server: GatewayServer, behaviour: str
 ) -> None:
     server.behaviours = deque([behaviour])
-    async with ouvrir(settings(server)) as passerelle:
+    server.delay_seconds = 60
+    async with ouvrir(settings(server, call_timeout=2 if behaviour == gateway.DELAY else 60)) as passerelle:
         with pytest.raises(
             (OutsideUnavailable, httpx.HTTPError, AnswerUnreadable, pydantic.ValidationError)
         ) as raised:
@@ -114,12 +115,12 @@ async def test_an_answer_that_comes_by_the_byte_ends_with_the_call_and_leaves_no
     server: GatewayServer,
 ) -> None:
     """More calls than there are connections. The engine bounds a call in total, as this test does."""
-    few = OrderSettings(gateway=server.url, call_timeout=0.5, calls=2)
+    few = OrderSettings(gateway=server.url, calls=2)
     server.behaviours = deque([gateway.DRIP] * 3)
     async with ouvrir(few) as passerelle:
         for _ in range(3):
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(few.call_timeout):
+                async with asyncio.timeout(0.5):
                     await passerelle.debiter(KEY, "CLIENT-1", AMOUNT)
         assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(True)
 
@@ -147,7 +148,7 @@ async def test_a_cancelled_key_is_not_charged_any_more(server: GatewayServer) ->
 
 
 async def test_a_missing_gateway_raises() -> None:
-    async with ouvrir(OrderSettings(gateway="http://127.0.0.1:9", call_timeout=0.5)) as passerelle:
+    async with ouvrir(OrderSettings(gateway="http://127.0.0.1:9")) as passerelle:
         with pytest.raises(OutsideUnavailable, match=r"^ConnectError "):
             await passerelle.debiter(KEY, "CLIENT-1", AMOUNT)
 

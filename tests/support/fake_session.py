@@ -87,7 +87,7 @@ class FakeSession:
         return [d for d in (self._arrived.get_nowait() for _ in range(self._arrived.qsize())) if d is not None]
 
 
-async def until(true: Callable[[], bool], within_seconds: float = 10) -> None:
+async def until(true: Callable[[], bool], within_seconds: float = 60) -> None:
     """Wait until the condition holds. Raises AssertionError when it does not in time."""
     async with asyncio.timeout(within_seconds):
         while not true():  # noqa: ASYNC110 - what is waited for is anything that a test can see

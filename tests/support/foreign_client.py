@@ -14,6 +14,9 @@ from pika.exceptions import AMQPError, UnroutableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+# Generous: on a busy machine a step may take many times as long as usual.
+PATIENCE_SECONDS = 90.0
+
 
 @dataclass(frozen=True)
 class ReceivedMessage:
@@ -48,7 +51,7 @@ class Subscription:
         return [message.key for message in self.received]
 
     def until(
-        self, enough: Callable[[list[ReceivedMessage]], bool], within_seconds: float = 20
+        self, enough: Callable[[list[ReceivedMessage]], bool], within_seconds: float = PATIENCE_SECONDS
     ) -> list[ReceivedMessage]:
         """Read until `enough` holds. Raises AssertionError with the keys received when it does not in time."""
         deadline = time.monotonic() + within_seconds
@@ -58,7 +61,7 @@ class Subscription:
             self._channel.connection.sleep(0.02)
         return self.received
 
-    def count(self, wanted: int, within_seconds: float = 20) -> list[ReceivedMessage]:
+    def count(self, wanted: int, within_seconds: float = PATIENCE_SECONDS) -> list[ReceivedMessage]:
         return self.until(lambda received: len(received) >= wanted, within_seconds)
 
     def during(self, seconds: float) -> list[ReceivedMessage]:
@@ -158,7 +161,7 @@ class ForeignClient:
                 method, _, _ = self._channel.basic_get(queue)
             self._channel.basic_reject(method.delivery_tag, requeue=True)
 
-    def reject(self, queue: str, within_seconds: float = 20) -> bytes:
+    def reject(self, queue: str, within_seconds: float = PATIENCE_SECONDS) -> bytes:
         """Take the first message, reject it for good, and return its body."""
         deadline = time.monotonic() + within_seconds
         while True:
@@ -180,7 +183,9 @@ class ForeignClient:
         consumers: int = self._passive(queue).consumer_count
         return consumers
 
-    def read_stream(self, queue: str, wanted: int, within_seconds: float = 20) -> list[ReceivedMessage]:
+    def read_stream(
+        self, queue: str, wanted: int, within_seconds: float = PATIENCE_SECONDS
+    ) -> list[ReceivedMessage]:
         """The first `wanted` entries of a stream, or fewer when no more come in time."""
         channel = self._connection.channel()
         channel.basic_qos(prefetch_count=100)

@@ -75,7 +75,7 @@ class Installation:
             stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=100,
+            timeout=300,
             check=False,
         )
 

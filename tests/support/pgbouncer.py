@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scripts.nemesis.private_postgres import PrivatePostgres
 
 PORTS = range(26000, 27000)
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 
 class NoPgBouncerError(Exception):
@@ -88,7 +88,7 @@ class PrivatePgBouncer:
         """Kill it; the server's sessions end with it."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def log(self) -> str:

@@ -61,7 +61,7 @@ class RunningPipeline:
         self.session = FakeSession()
         self.running = asyncio.create_task(Pipeline(self.context, self.session, self.stopping).run())
 
-    async def stop(self, within_seconds: float = 10) -> None:
+    async def stop(self, within_seconds: float = 60) -> None:
         self.stopping.set()
         async with asyncio.timeout(within_seconds):
             await self.running

@@ -7,7 +7,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any, Self
 
-from tests.support.foreign_client import ForeignClient, ReceivedMessage, Subscription
+from tests.support.foreign_client import PATIENCE_SECONDS, ForeignClient, ReceivedMessage, Subscription
 from tests.support.workers import Worker, services
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class SagaFixture:
         self.publish("commande.annulation_demandee", {"commande_id": commande_id, "raison": "changement d'avis"})
 
     def await_events(
-        self, commande_id: str, *types: str, within_seconds: float = 20, repeated: bool = False
+        self, commande_id: str, *types: str, within_seconds: float = PATIENCE_SECONDS, repeated: bool = False
     ) -> dict[str, ReceivedMessage]:
         """Wait for these events of the order. Returns all its events by type; each must be published once.
 

@@ -16,7 +16,7 @@ HALF = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Half:"
 
 def connected(port: int, sent: bytes = HALF) -> socket.socket:
     """Open a connection and send `sent`."""
-    client = socket.create_connection(("127.0.0.1", port), timeout=20)
+    client = socket.create_connection(("127.0.0.1", port), timeout=60)
     with contextlib.suppress(OSError):  # the server may have closed it already
         client.sendall(sent)
     return client

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 30.0
+# Generous: on a busy machine a step may take many times as long as usual.
+PATIENCE_SECONDS = 90.0
 
 
 def environment(**settings: Any) -> dict[str, str]:
@@ -33,7 +34,7 @@ def services(*arguments: str, **settings: Any) -> subprocess.CompletedProcess[st
         env=environment(**settings),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

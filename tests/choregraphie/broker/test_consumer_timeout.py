@@ -38,7 +38,7 @@ async def test_deliveries_that_were_never_begun_count_towards_the_limit_up_to_4_
         for _ in range(WORK_DELIVERY_LIMIT + 1):
             await session.requeue([(await next_delivery(session)).tag])
         if counts:
-            assert foreign_client.get("stock.dlq", within_seconds=10) is not None
+            assert foreign_client.get("stock.dlq", within_seconds=90) is not None
         else:
             delivery = await next_delivery(session)
             assert (delivery.redelivered, delivery.headers["x-acquired-count"]) == (True, WORK_DELIVERY_LIMIT + 1)

@@ -46,7 +46,7 @@ def test_an_unroutable_message_is_returned_and_a_routable_one_counted(foreign_cl
     foreign_client.bind("x.inbox", "x.events", "somebody.hears")
     assert foreign_client.publish("x.events", "somebody.hears", {"a": 1}, message_id="m1")
     assert foreign_client.count("x.inbox") == 1
-    got = foreign_client.get("x.inbox", within_seconds=5)
+    got = foreign_client.get("x.inbox", within_seconds=90)
     assert got is not None
     assert (got.json, got.properties.message_id, got.headers.get("x-delivery-count", 0)) == (
         {"a": 1},

@@ -49,7 +49,7 @@ class Workshop:
         self._client = client
 
     def hear(self, type_: str) -> ReceivedMessage:
-        heard = self._client.get("atelier.inbox", within_seconds=20)
+        heard = self._client.get("atelier.inbox", within_seconds=90)
         assert heard is not None
         assert heard.json["type"] == type_
         return heard
@@ -94,7 +94,7 @@ def monitored(saga: RunningSaga, tmp_path: Path) -> Callable[..., tuple[int, Any
             env=environment(**settings),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert done.stdout, done.stderr
@@ -141,6 +141,6 @@ def test_it_may_use_its_retry_queue(saga: RunningSaga, workshop: Workshop, forei
 def test_what_it_rejects_is_a_dead_letter(saga: RunningSaga, foreign_client: ForeignClient) -> None:
     saga.say(DEMANDE)
     body = foreign_client.reject("atelier.inbox")
-    letter = foreign_client.get("atelier.dlq", within_seconds=20)
+    letter = foreign_client.get("atelier.dlq", within_seconds=90)
     assert letter is not None
     assert letter.body == body

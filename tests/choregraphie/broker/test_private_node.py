@@ -33,7 +33,7 @@ def node(tmp_path: Path) -> Iterator[PrivateNode]:
 def run(node: PrivateNode, *arguments: str) -> subprocess.CompletedProcess[str]:
     place = ["--dir", str(node.directory), "--name", node.name]
     command = [sys.executable, str(COMMAND), *arguments, *place]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_what_was_confirmed_survives_a_power_cut(node: PrivateNode) -> None:
@@ -48,7 +48,7 @@ def test_what_was_confirmed_survives_a_power_cut(node: PrivateNode) -> None:
     assert not node.running()
     assert node.start() == url
     with ForeignClient(url) as client:
-        got = client.get("kept", within_seconds=20)
+        got = client.get("kept", within_seconds=90)
     assert got is not None
     assert got.body == b"hello"
 

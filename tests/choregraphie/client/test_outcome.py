@@ -37,6 +37,11 @@ RUNNING = {
 COMPLETED = RUNNING | {"state": "COMPLETED", "terminal": True, "success": True}
 
 
+@pytest.fixture(autouse=True)
+def patient_first_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(outcome.__globals__, "FIRST_ANSWER_SECONDS", FOREVER)
+
+
 @pytest.fixture
 def monitor(tmp_path: Path) -> Iterator[Served]:
     with served(tmp_path / "monitor.sqlite3", Stream()) as site:
@@ -211,7 +216,8 @@ async def test_a_monitor_that_answers_at_once_is_not_asked_without_a_pause() -> 
     assert len(asked) <= 4
 
 
-async def test_a_monitor_that_hangs_is_not_waited_for_beyond_the_time() -> None:
+async def test_a_monitor_that_hangs_is_not_waited_for_beyond_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(outcome.__globals__, "FIRST_ANSWER_SECONDS", 0.1)
     with (
         socket.create_server(("127.0.0.1", 0)) as hanging,
         pytest.raises(OutcomeUnknown, match="has not answered"),

@@ -45,7 +45,7 @@ async def keys(heard: Subscription, count: int) -> list[str]:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - what is waited for is in a database
             await asyncio.sleep(0.02)
 

@@ -43,7 +43,7 @@ def of_node(node: InstalledNode) -> Operator:
     }
     operator = Operator(Management(login, USER, node.password, "/"), settings)
     assert operator.topology("apply").code == 0
-    until(lambda: all("messages" in row for row in operator.management.queues()), "the management has figures", 60)
+    until(lambda: all("messages" in row for row in operator.management.queues()), "the management has figures")
     return operator
 
 
@@ -54,7 +54,7 @@ def test_a_queue_without_a_leader_is_named_until_it_has_one(node: InstalledNode,
     assert found == {("no_leader", "stock.inbox"), ("no_leader", "paiement.retry.5")}
     targets: Any = SimpleNamespace(node=node, cluster=None, notes=[])
     assert faults_broker.restart_dead_queues(targets)
-    until(lambda: of_node.differences("--without-workers") == set(), "the leaders are back", within_seconds=60)
+    until(lambda: of_node.differences("--without-workers") == set(), "the leaders are back")
 
 
 def test_messages_that_cannot_be_dead_lettered_are_named_until_they_can(of_node: Operator) -> None:
@@ -67,10 +67,10 @@ def test_messages_that_cannot_be_dead_lettered_are_named_until_they_can(of_node:
             channel.basic_reject(method.delivery_tag, requeue=False)
         channel.close()
     hidden = {("exchange_missing", "stock.dlx"), ("hidden", "stock.inbox")}
-    until(lambda: of_node.differences("--without-workers") == hidden, "the figures are of now", within_seconds=90)
+    until(lambda: of_node.differences("--without-workers") == hidden, "the figures are of now")
     assert "stock.inbox hides 1 message," in of_node.topology("check").out
     assert of_node.topology("apply").code == 0
-    until(lambda: of_node.differences("--without-workers") == set(), "they follow", within_seconds=90)
+    until(lambda: of_node.differences("--without-workers") == set(), "they follow")
 
 
 def test_rabbitmqctl_makes_the_users_and_imports_the_document(node: InstalledNode, tmp_path: Path) -> None:

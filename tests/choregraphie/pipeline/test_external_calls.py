@@ -28,7 +28,7 @@ async def test_stopping_waits_for_a_hanging_call_no_longer_than_its_bound(settin
         for n in range(3):
             run.session.deliver(envelope(creee(f"C-{n}")))
         await until(lambda: carrier.asked == 1)
-        await run.stop(within_seconds=5)
+        await run.stop()
         assert run.session.acked == []
 
 

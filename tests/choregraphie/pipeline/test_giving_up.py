@@ -35,7 +35,7 @@ async def test_an_unconfirmed_dead_letter_is_published_when_the_message_is_redel
         )
         first.session.deliver(order("C", "SANS-ESPOIR"))
         with pytest.raises(ExceptionGroup):
-            await asyncio.wait_for(first.running, 10)
+            await asyncio.wait_for(first.running, 60)
         assert first.session.acked == []
     async with running_pipeline(settings) as second:
         tag = second.session.deliver(order("C", "SANS-ESPOIR"), redelivered=True)

@@ -146,7 +146,7 @@ async def test_a_stop_does_not_wait_for_what_is_held(run: RunningPipeline) -> No
     """Its deliveries are not acknowledged, so the broker delivers them again."""
     held = order(run, *"ABCDEF")
     await until(lambda: "open" in states(run))
-    await run.stop(within_seconds=10)
+    await run.stop()
     assert set(held) - {*run.session.acked}
 
 

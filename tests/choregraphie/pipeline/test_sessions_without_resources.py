@@ -85,7 +85,7 @@ async def test_a_session_that_is_lost_while_the_worker_waits_for_resources_ends_
             await until(lambda: any(line["event"] == "worker.short_of_resources" for line in logs))
             begun.session.lose()
             with pytest.raises(BrokerUnavailable):
-                await asyncio.wait_for(begun.running, 10)
+                await asyncio.wait_for(begun.running, 60)
             assert begun.session.actions == []
         finally:
             await begun.close()
@@ -104,7 +104,7 @@ async def test_a_session_that_is_lost_while_a_delivery_cannot_be_decoded_ends_at
             await until(lambda: any(line["event"] == "worker.short_of_resources" for line in logs))
             run.session.lose()
             with pytest.raises(ExceptionGroup) as caught:
-                await asyncio.wait_for(run.running, 10)
+                await asyncio.wait_for(run.running, 60)
             assert caught.group_contains(BrokerUnavailable)
 
 

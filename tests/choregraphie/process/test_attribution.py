@@ -215,5 +215,5 @@ def test_a_process_detects_what_it_is_short_of(
 ) -> None:
     root: Path = request.config.rootpath
     command = [sys.executable, "-c", LIMITED, str(limit), str(value)]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
     assert (done.stdout.strip(), done.stderr) == (lacking, "")

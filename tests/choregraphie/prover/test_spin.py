@@ -64,7 +64,7 @@ def test_the_commands_in_the_model_and_in_the_documents_check_a_rule_and_show_a_
 
 def shell(command: str, folder: Path) -> str:
     words = command.replace("FILE", "saga.pml").split()
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=100, check=True)
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300, check=True)
     return done.stdout
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Each test runs several programs, and the first one installs the wheel.
-pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +70,7 @@ def workers(project: Project) -> Iterator[None]:
         project.run("choregraphie", "ready", "all", "--wait", "30")
         yield
         running.send_signal(signal.SIGTERM)
-        assert running.wait(30) == 0
+        assert running.wait(60) == 0
     finally:
         if running.poll() is None:
             os.kill(running.pid, signal.SIGKILL)

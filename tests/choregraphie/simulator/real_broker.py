@@ -117,7 +117,7 @@ class Real:
         self._sessions[worker] = self._connection.channel()
         self._consumers = {who: tag for who, tag in self._consumers.items() if who[0] != worker}
 
-    def rest(self, is_at_rest: Callable[[], bool], within_seconds: float = 5) -> None:
+    def rest(self, is_at_rest: Callable[[], bool], within_seconds: float = 30) -> None:
         """Wait until two consecutive looks see the same counts; the caller compares what is there then."""
         end = time.monotonic() + within_seconds
         calm = 0

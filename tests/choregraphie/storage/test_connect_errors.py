@@ -141,7 +141,6 @@ def test_a_server_of_the_wrong_kind_is_away(postgres: PrivatePostgres) -> None:
     away(f"{postgres.url('postgres')}?target_session_attrs=standby")
 
 
-@pytest.mark.timeout(120)
 def test_a_pooler_refuses(postgres: PrivatePostgres) -> None:
     with private_pgbouncer(postgres) as pooler:
         assert "SASL" in refused(pooler.url("postgres", password="wrong"))
@@ -149,13 +148,11 @@ def test_a_pooler_refuses(postgres: PrivatePostgres) -> None:
         refused(pooler.url("no_such_database"))
 
 
-@pytest.mark.timeout(120)
 def test_a_pooler_without_transactions_is_refused(postgres: PrivatePostgres) -> None:
     with private_pgbouncer(postgres, pool_mode="statement") as pooler:
         assert "transaction" in refused(pooler.url("postgres"))
 
 
-@pytest.mark.timeout(120)
 def test_a_pooler_whose_server_is_away_is_away(postgres: PrivatePostgres) -> None:
     with private_pgbouncer(postgres, port_of_server="1") as pooler:
         away(pooler.url("postgres"))
@@ -166,7 +163,7 @@ def login_checked(postgres: PrivatePostgres, **settings: str) -> Iterator[tuple[
     """A pooler, and a check that connects to a URL and returns whether its login is refused."""
 
     def login_is_refused(url: str) -> bool:
-        url = f"{url}?connect_timeout=5"
+        url = f"{url}?connect_timeout=60"
         try:
             with psycopg.connect(url) as connection:
                 connection.execute("SELECT 1")
@@ -178,7 +175,6 @@ def login_checked(postgres: PrivatePostgres, **settings: str) -> Iterator[tuple[
         yield pooler, login_is_refused
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("auth_type", ["scram-sha-256", "md5", "plain"])
 def test_a_pooler_that_refuses_the_login_is_told_from_one_that_refuses_something_else(
     postgres: PrivatePostgres, auth_type: str
@@ -194,7 +190,6 @@ def test_a_pooler_that_refuses_the_login_is_told_from_one_that_refuses_something
         assert not login_is_refused(pooler.url("another", password="neu-4711"))
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("auth_type", ["scram-sha-256", "md5", "plain"])
 def test_a_pooler_that_is_full_or_has_no_server_does_not_refuse_the_login(
     postgres: PrivatePostgres, auth_type: str
@@ -217,7 +212,6 @@ def connects(url: str) -> bool:
     return True
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.usefixtures("postgres")  # marks the test as one that needs PostgreSQL; it kills a server of its own
 def test_a_server_that_went_away_behind_its_pooler_is_away() -> None:
     with private_postgres() as server, private_pgbouncer(server, query_wait_timeout="3") as pooler:

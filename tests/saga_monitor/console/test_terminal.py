@@ -48,7 +48,7 @@ class Terminal:
     def screen(self, *options: str) -> str:
         return self._run("capture-pane", "-p", *options)
 
-    def awaits(self, *wanted: str, seconds: float = 20) -> str:
+    def awaits(self, *wanted: str, seconds: float = 90) -> str:
         """Wait until the screen shows all of `wanted`; returns it."""
         end = time.monotonic() + seconds
         while not all(text in (shown := self.screen()) for text in wanted):
@@ -65,7 +65,7 @@ class Terminal:
             env=self._environment | {"LC_ALL": "C.UTF-8", "TERM": "xterm-256color"},
             capture_output=True,
             check=True,
-            timeout=20,
+            timeout=90,
         )
         return ran.stdout.decode()
 
@@ -123,7 +123,7 @@ def test_it_pauses_helps_resizes_and_leaves_its_totals(environment: dict[str, st
         window.press("Escape")
         window.awaits("all orders · 2 shown", "CMD-NEW")
         window.resize(130, 40)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 90
         while max(map(len, window.screen().splitlines())) <= 100:
             assert time.monotonic() < end, window.screen()
         window.press("q")

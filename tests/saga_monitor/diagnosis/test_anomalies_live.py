@@ -72,7 +72,7 @@ def test_when_all_goes_well_nothing_is_named(live: LiveSetup) -> None:
 def anomalies_verb(live: LiveSetup, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "saga_monitor", "anomalies", *options]
     return subprocess.run(
-        command, cwd=ROOT, env=live.environment, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=ROOT, env=live.environment, capture_output=True, text=True, timeout=120, check=False
     )
 
 
@@ -125,7 +125,7 @@ def test_a_dead_letter_of_no_order(live: LiveSetup) -> None:
     sentence = live.named(None, "dead_letter", "stock", "unreadable")
     assert "is in stock.dlq: it cannot be read (not JSON); tell whoever sent it" in sentence
     for service in ("stock", "commande"):
-        assert live.saga.foreign_client.get(f"{service}.dlq", within_seconds=10)
+        assert live.saga.foreign_client.get(f"{service}.dlq", within_seconds=90)
     assert [a for a in live.wrong() if a.kind == "dead_letter"] == []
 
 

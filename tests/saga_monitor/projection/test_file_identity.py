@@ -34,7 +34,7 @@ def known(monitor: Monitor) -> int:
     return monitor.queries.totals(SOON).instances
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
+async def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - what is awaited is in a file
             await asyncio.sleep(0.01)

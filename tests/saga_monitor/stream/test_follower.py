@@ -73,7 +73,7 @@ async def test_a_login_that_worked_and_stays_refused_ends_the_following(
     await _until(lambda: monitor.queries.totals(SOON).instances == 1)
     refused = stream.away = True
     with pytest.raises(LoginRefused, match="bad password; refused for"):
-        await asyncio.wait_for(following, 10)
+        await asyncio.wait_for(following, 60)
     assert "broker away" in monitor.links[-1]
 
 
@@ -99,9 +99,9 @@ async def test_full_batches_are_written_together_until_one_is_not_full() -> None
 async def test_without_a_broker_catching_up_keeps_what_is_known(stream: Stream, tmp_path: Path) -> None:
     stream.publish("CMD-1", PLACED)
     store = Store(tmp_path / "m.sqlite3", SAGAS)
-    assert await catch_up(stream.opening(), store, 5) == []
+    assert await catch_up(stream.opening(), store, 60) == []
     stream.away = True
-    (notice,) = await catch_up(stream.opening(), store, 5)
+    (notice,) = await catch_up(stream.opening(), store, 60)
     assert "broker away" in notice
     store.close()
 
@@ -112,7 +112,7 @@ async def test_catching_up_ends_at_the_end_and_not_at_the_first_silence(stream: 
     monitor = Monitor(tmp_path / "m.sqlite3")
     for number in (1, 2):
         stream.publish(f"CMD-{number}", CONFIRMED)
-        assert await catch_up(stream.opening(), monitor.store, 5) == []
+        assert await catch_up(stream.opening(), monitor.store, 60) == []
         assert monitor.queries.totals(SOON).count("events") == number * len(CONFIRMED)
     monitor.close()
 
@@ -130,7 +130,7 @@ class NeverIdleStream(Stream):
 async def test_catching_up_ends_on_a_stream_that_is_never_idle(monitor: Monitor) -> None:
     stream = NeverIdleStream()
     stream.publish("CMD-1", PLACED)
-    assert await catch_up(stream.opening(), monitor.store, 20) == []
+    assert await catch_up(stream.opening(), monitor.store, 60) == []
     assert monitor.queries.totals(SOON).count("events") >= 1
 
 
@@ -159,7 +159,7 @@ async def test_catching_up_with_a_growing_stream_ends_at_the_end_found_at_its_st
     stream = Restless()
     stream.publish("CMD-1", CONFIRMED)
     store = Store(tmp_path / "m.sqlite3", SAGAS)
-    assert await catch_up(stream.opening(), store, 5) == []
+    assert await catch_up(stream.opening(), store, 60) == []
     assert stream.next == len(CONFIRMED) + 1
     store.close()
 
@@ -168,7 +168,7 @@ async def test_a_stream_that_stops_before_its_end_is_reported(stream: Stream, tm
     stream.publish("CMD-1", CONFIRMED)
     monitor, whole = Monitor(tmp_path / "m.sqlite3"), stream.kept
     stream.withheld = 2
-    (notice,) = await catch_up(stream.opening(), monitor.store, 5)
+    (notice,) = await catch_up(stream.opening(), monitor.store, 0.5)
     assert f"goes on after entry {len(whole) - 3}" in notice
     assert monitor.queries.totals(SOON).count("events") == len(whole) - 2
     monitor.close()
@@ -181,7 +181,7 @@ async def test_catching_up_waits_for_another_command(stream: Stream, tmp_path: P
     assert first.acquire(Writer.COMMAND)
     (notice,) = await catch_up(stream.opening(), second.store, 0.1)
     assert notice.startswith("another command")
-    waiting = asyncio.create_task(catch_up(stream.opening(), second.store, 5))
+    waiting = asyncio.create_task(catch_up(stream.opening(), second.store, 60))
     await asyncio.sleep(0.05)
     assert not waiting.done()
     first.close()
@@ -193,9 +193,9 @@ async def test_catching_up_waits_for_another_command(stream: Stream, tmp_path: P
 async def test_catching_up_beside_a_live_monitor_only_waits_for_it(stream: Stream, monitor: Monitor) -> None:
     beside = Store(monitor.path, SAGAS)
     assert not beside.acquire()
-    assert len(await catch_up(stream.opening(), beside, 5)) == 1
+    assert len(await catch_up(stream.opening(), beside, 0.1)) == 1
     await monitor.read(stream)
-    waiting = asyncio.create_task(catch_up(stream.opening(), beside, 5))
+    waiting = asyncio.create_task(catch_up(stream.opening(), beside, 60))
     await asyncio.sleep(0.05)
     stream.publish("CMD-1", PLACED)
     await monitor.read(stream)
@@ -239,7 +239,7 @@ def test_another_program_s_file_is_refused_and_unchanged(tmp_path: Path, kind: s
     assert [found.name for found in tmp_path.iterdir()] == ["file"]
 
 
-async def _until(condition: Callable[[], bool], seconds: float = 5) -> None:
+async def _until(condition: Callable[[], bool], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - what is awaited is in a file
             await asyncio.sleep(0.005)

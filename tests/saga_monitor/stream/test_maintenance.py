@@ -66,7 +66,7 @@ async def beside(invocation: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - a file tells nobody that it has changed
             await asyncio.sleep(0.01)
 

@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.saga_monitor.memory_stream import Stream
 from tests.saga_monitor.web.served import Served, served
@@ -22,6 +22,9 @@ FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 )
+
+# Generous: on a busy machine a page may take many times as long as usual.
+expect.set_options(timeout=60_000)
 
 
 # For this package only: Playwright's event loop occupies the thread, so no asynchronous test can run meanwhile.

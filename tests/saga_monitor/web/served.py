@@ -9,8 +9,6 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-import httpx
-
 from choregraphie.messaging import QueueCount
 from saga_monitor.alerting.dispatcher import Dispatcher
 from saga_monitor.alerting.watcher import View
@@ -29,6 +27,7 @@ from saga_monitor.web.live_updates import LiveUpdates
 from saga_monitor.web.raw_events import RawEventReader
 from saga_monitor.web.reader import Readers
 from tests.saga_monitor.conftest import Monitor
+from tests.support.http_get import get
 from tests.support.order_saga import COMMAND, SAGAS
 
 if TYPE_CHECKING:
@@ -78,13 +77,13 @@ class Served:
 
         def is_read() -> bool:
             with self.readers.reader() as reader:
-                ready = httpx.get(self.at("/readyz"), headers={"host": "localhost"}).status_code == 200
+                ready = get(self.at("/readyz"), headers={"host": "localhost"}).status_code == 200
                 return reader.last_offset() >= wanted and ready
 
         self.until(is_read)
 
     def until(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 90
         while not condition():
             assert time.monotonic() < end, "waited in vain"
             time.sleep(0.05)
@@ -126,13 +125,13 @@ def served(
 
         thread = threading.Thread(target=asyncio.run, args=(main(),))
         thread.start()
-        assert began.wait(10)
+        assert began.wait(60)
         try:
             yield Served(page_url(listener), stream, readers, watch, updates)
         finally:
             loop, told = stop[0]
             loop.call_soon_threadsafe(told.set)
-            thread.join(20)
+            thread.join(60)
             readers.close()
             queries.close()
             store.close()

@@ -18,6 +18,7 @@ from choregraphie import BadSetting
 from saga_monitor.web.access import COOKIE, Access
 from saga_monitor.web.login import Login
 from tests.saga_monitor.web.served import served
+from tests.support.http_get import get
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +40,7 @@ def closed(tmp_path: Path, stream: Stream) -> Iterator[Served]:
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/api/report", "/livez", "/static/style.css", "/login"])
 def test_every_answer_carries_the_headers(site: Served, path: str) -> None:
-    headers = httpx.get(site.at(path)).headers
+    headers = get(site.at(path)).headers
     policy = headers["content-security-policy"].split("; ")
     assert policy[0] == "default-src 'self'"
     assert "frame-ancestors 'none'" in policy
@@ -54,20 +55,20 @@ def test_every_answer_carries_the_headers(site: Served, path: str) -> None:
 )
 def test_a_page_under_another_name_is_refused(site: Served, host: str) -> None:
     """DNS rebinding: a foreign name that resolves to this machine."""
-    answer = httpx.get(site.url, headers={"host": host})
+    answer = get(site.url, headers={"host": host})
     assert answer.status_code == 421
     assert "SAGA_MONITOR_NAMES" in answer.text
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8787", "127.0.0.1", "[::1]:8787"])
 def test_this_machine_s_names_are_answered(site: Served, host: str) -> None:
-    assert httpx.get(site.url, headers={"host": host}).status_code == 200
+    assert get(site.url, headers={"host": host}).status_code == 200
 
 
 def test_a_name_that_was_given_is_answered(tmp_path: Path, stream: Stream) -> None:
     with served(tmp_path / "m.sqlite3", stream, Access.at("127.0.0.1", "", ("monitor.example",))) as site:
-        assert httpx.get(site.url, headers={"host": "Monitor.example:8787"}).status_code == 200
-        assert httpx.get(site.url, headers={"host": "other.example"}).status_code == 421
+        assert get(site.url, headers={"host": "Monitor.example:8787"}).status_code == 200
+        assert get(site.url, headers={"host": "other.example"}).status_code == 421
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "monitor.example"])
@@ -84,20 +85,20 @@ def test_this_machine_needs_no_token(host: str) -> None:
 
 def test_a_program_shows_the_token_in_a_header(closed: Served) -> None:
     url = closed.at("/api/report")
-    assert httpx.get(url).status_code == 401
-    assert httpx.get(url).headers["www-authenticate"] == "Bearer"
+    assert get(url).status_code == 401
+    assert get(url).headers["www-authenticate"] == "Bearer"
     for wrong in ("Bearer wrong", "Bearer", "Basic x", TOKEN, f"Bearer {TOKEN}x"):
-        assert httpx.get(url, headers={b"authorization": wrong.encode()}).status_code == 401
-    assert httpx.get(url, headers={b"authorization": f"Bearer {TOKEN}".encode()}).status_code == 200
+        assert get(url, headers={b"authorization": wrong.encode()}).status_code == 401
+    assert get(url, headers={b"authorization": f"Bearer {TOKEN}".encode()}).status_code == 200
 
 
 def test_without_the_token_only_the_form_and_the_probes_answer(closed: Served) -> None:
     pages = ("/", "/sagas/commande/x", "/raw/commande/x", "/anomalies", "/charts", "/choreography")
     for path in (*pages, "/changes", "/metrics"):
-        assert httpx.get(closed.at(path)).status_code == 401
-    assert httpx.get(closed.at("/livez")).status_code == 200
-    assert httpx.get(closed.at("/readyz")).status_code in {200, 503}
-    assert httpx.get(closed.at("/login")).status_code == 200
+        assert get(closed.at(path)).status_code == 401
+    assert get(closed.at("/livez")).status_code == 200
+    assert get(closed.at("/readyz")).status_code in {200, 503}
+    assert get(closed.at("/login")).status_code == 200
 
 
 def test_a_person_signs_in_with_a_form(closed: Served, open_page: Callable[..., Page]) -> None:
@@ -154,4 +155,4 @@ def test_a_form_of_another_site_signs_nobody_in(closed: Served) -> None:
     headers = {"origin": "null", "sec-fetch-site": "cross-site"}
     assert httpx.post(closed.at("/login"), data={"token": TOKEN}, headers=headers).status_code == 403
     assert httpx.post(closed.at("/login"), content=b"x" * 100_000).status_code == 403
-    assert httpx.get(closed.url, cookies={COOKIE: "x" * 64}).status_code == 401
+    assert get(closed.url, cookies={COOKIE: "x" * 64}).status_code == 401

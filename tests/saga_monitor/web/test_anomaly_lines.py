@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import httpx
-
 from choregraphie.messaging import QueueCount
 from tests.saga_monitor.diagnosis.test_anomalies import WELL
 from tests.saga_monitor.memory_stream import HELD, PAID
 from tests.saga_monitor.web.served import served
+from tests.support.http_get import get
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +26,7 @@ def test_an_outage_is_one_line_however_many_orders_it_holds(stream: Stream, tmp_
     with served(tmp_path / "monitor.sqlite3", stream) as site:
         site.read_up()
         site.watch.look(WELL | {"paiement.inbox": QueueCount(700, 0), "stock.dlq": QueueCount(20, 0)})
-        page = httpx.get(site.at("/anomalies")).text
+        page = get(site.at("/anomalies")).text
     table = page[page.index('<table class="anomalies') : page.index("</table>")]
     rows = re.findall(r"<tr>\n(.*?)</tr>", table, re.DOTALL)[-3:]
     assert table.count("<tr>") == 1 + 3

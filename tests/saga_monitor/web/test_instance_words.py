@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx
 from playwright.sync_api import expect
 
 from tests.saga_monitor.memory_stream import UNPAID, undone
 from tests.saga_monitor.web.served import served
 from tests.saga_monitor.web.shop_history import seconds
+from tests.support.http_get import get
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ def test_a_cancelled_order_says_who_refused_and_how_long_the_undoing_took(
     stream.publish("CMD-1", lines, seconds(30))
     with served(tmp_path / "monitor.sqlite3", stream) as site:
         site.read_up()
-        shown = httpx.get(site.at("/api/orders/CMD-1")).json()
+        shown = get(site.at("/api/orders/CMD-1")).json()
         page = open_page(site.at("/sagas/commande/CMD-1"))
         steps = page.locator("ol.progress li")
         expect(steps.nth(1)).to_contain_text("paiementrefused")

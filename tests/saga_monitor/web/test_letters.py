@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx
 from playwright.sync_api import expect
 
 from choregraphie.saga.topology import DETAIL_HEADER, REASON_HEADER, dlx
 from tests.saga_monitor.memory_stream import HELD, START, UNPAID, event_bytes
+from tests.support.http_get import get
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +32,9 @@ def test_the_page_and_the_api_show_the_faults_with_their_predictions(
     row.get_by_role("link", name="message").click()
     expect(page.get_by_role("main")).to_contain_text("tombstoned: paiement has said paiement.echoue")
 
-    shown = httpx.get(site.at("/api/letters")).json()
+    shown = get(site.at("/api/letters")).json()
     (mine,) = (one for one in shown["letters"] if one["commande_id"] == "CMD-LETTER")
     assert mine["replay"]["effect"] == "tombstoned"
     (group,) = (one for one in shown["groups"] if mine["letter"] in one["ids"])
     assert (group["effects"], group["fault"]) == ({"tombstoned": 1}, "TimeoutError: <b>gateway</b>")
-    assert httpx.get(site.at("/api/letters?saga=nope")).status_code == 400
+    assert get(site.at("/api/letters?saga=nope")).status_code == 400

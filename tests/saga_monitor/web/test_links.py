@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 
 from choregraphie.saga.topology import DETAIL_HEADER, REASON_HEADER, dlx
 from tests.saga_monitor.web.shop_history import hostile, seconds, without_an_order
+from tests.support.http_get import get
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,14 +127,14 @@ def test_bytes_are_shown_as_what_they_are(
     page = open_page(site.at("/anomalies"))
     page.get_by_role("link", name=f"message {offset}").first.click()
     expect(page.get_by_role("main")).to_contain_text(shown)
-    letter = httpx.get(site.at(f"/api/letters/{offset}")).json()
+    letter = get(site.at(f"/api/letters/{offset}")).json()
     assert (letter["size"], base64.b64decode(letter["body_base64"])) == (len(body), body[:4096])
 
 
 @pytest.mark.parametrize("offset", ["0", "999999", "9" * 40])
 def test_an_offset_without_a_letter_is_said_in_one_line(site: Served, offset: str) -> None:
-    assert httpx.get(site.at(f"/letters/{offset}")).status_code == 404
-    assert "No dead letter is known at offset" in httpx.get(site.at(f"/api/letters/{offset}")).json()["error"]
+    assert get(site.at(f"/letters/{offset}")).status_code == 404
+    assert "No dead letter is known at offset" in get(site.at(f"/api/letters/{offset}")).json()["error"]
 
 
 @pytest.mark.parametrize(
@@ -149,6 +150,6 @@ def test_an_offset_without_a_letter_is_said_in_one_line(site: Served, offset: st
     ],
 )
 def test_a_parameter_that_an_orders_page_does_not_use_is_refused(site: Served, address: str) -> None:
-    answer = httpx.get(site.at(address.format(id="BRK")))
+    answer = get(site.at(address.format(id="BRK")))
     assert answer.status_code == 400
     assert "at is not a parameter" in answer.text

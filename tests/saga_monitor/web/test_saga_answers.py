@@ -17,6 +17,7 @@ from saga_monitor.web.access import Access
 from tests.saga_monitor.memory_stream import CONFIRMED, CREATED, HELD, PLACED, SCENARIOS
 from tests.saga_monitor.web.served import served
 from tests.saga_monitor.web.shop_history import HOSTILE, retried, seconds
+from tests.support.http_get import get
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +26,13 @@ if TYPE_CHECKING:
     from tests.saga_monitor.memory_stream import Stream
     from tests.saga_monitor.web.served import Served
 
-# Longer than a test may take: an answer that came waited for something else.
-FOREVER = 30
+# Longer than a test takes: an answer that came waited for something else.
+FOREVER = 300
+
+
+@pytest.fixture(autouse=True)
+def long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saga_answers, "LONGEST_WAIT_SECONDS", float(FOREVER))
 
 
 @pytest.fixture
@@ -38,7 +44,7 @@ def empty(tmp_path: Path, stream: Stream) -> Iterator[Served]:
 
 
 def ask(site: Served, key: str, **parameters: Any) -> httpx.Response:
-    return httpx.get(site.at(f"/api/sagas/commande/{key}"), params=parameters, timeout=60)
+    return get(site.at(f"/api/sagas/commande/{key}"), params=parameters)
 
 
 def publish(site: Served, key: str, lines: list[Any]) -> None:
@@ -51,7 +57,7 @@ class Waiting:
 
     def __init__(self, site: Served, key: str) -> None:
         address = urlsplit(site.url)
-        self._connection = HTTPConnection(address.hostname or "", address.port, timeout=60)
+        self._connection = HTTPConnection(address.hostname or "", address.port, timeout=FOREVER)
         self._connection.request("GET", f"/api/sagas/commande/{key}?wait={FOREVER}")
 
     @property
@@ -107,9 +113,7 @@ def test_a_wait_for_a_key_that_is_not_known_yet_ends_with_the_saga(empty: Served
 def test_a_wait_ends_when_a_person_is_needed(empty: Served) -> None:
     retried(empty.stream)
     empty.read_up()
-    (key,) = {
-        order["commande_id"] for order in httpx.get(empty.at("/api/orders?flag=INTERVENTION")).json()["orders"]
-    }
+    (key,) = {order["commande_id"] for order in get(empty.at("/api/orders?flag=INTERVENTION")).json()["orders"]}
     answer = ask(empty, key, wait=FOREVER).json()
     assert (answer["terminal"], answer["needs_person"]) == (False, True)
     assert "INTERVENTION" in answer["flags"]
@@ -140,12 +144,12 @@ def test_a_key_without_a_beginning_says_so(empty: Served) -> None:
 
 def test_an_unknown_key_of_a_monitor_that_is_behind_says_that_too(empty: Served) -> None:
     empty.stream.away = True
-    empty.until(lambda: httpx.get(empty.at("/readyz")).status_code == 503)
+    empty.until(lambda: get(empty.at("/readyz")).status_code == 503)
     assert "the monitor is not up to date (broker away)" in ask(empty, "CMD-1").json()["error"]
 
 
 def test_another_saga_is_refused_with_the_one_that_there_is(empty: Served) -> None:
-    answer = httpx.get(empty.at("/api/sagas/voyage/V-1"))
+    answer = get(empty.at("/api/sagas/voyage/V-1"))
     assert (answer.status_code, answer.json()["error"]) == (
         400,
         "there is no saga of that name; there is: commande",
@@ -165,21 +169,21 @@ def test_another_parameter_is_refused(empty: Served) -> None:
 @pytest.mark.parametrize("key", HOSTILE.values(), ids=HOSTILE)
 def test_any_key_can_be_asked_for_as_a_parameter(empty: Served, key: str) -> None:
     publish(empty, key, CONFIRMED)
-    answer = httpx.get(empty.at("/api/sagas/commande"), params={"key": key})
+    answer = get(empty.at("/api/sagas/commande"), params={"key": key})
     assert (answer.json()["key"], answer.json()["terminal"]) == (key, True)
 
 
 @pytest.mark.parametrize("key", ["", "%00", "x" * 101, "%FF%FE%ED%A0%80"])
 def test_a_key_that_no_saga_can_have_is_a_404(empty: Served, key: str) -> None:
-    answer = httpx.get(empty.at(f"/api/sagas/commande?key={key}"))
+    answer = get(empty.at(f"/api/sagas/commande?key={key}"))
     assert (answer.status_code, len(answer.json()["error"].splitlines())) == (404, 1)
 
 
 def test_the_token_is_asked_for(tmp_path: Path, stream: Stream) -> None:
     with served(tmp_path / "monitor.sqlite3", stream, Access.at("127.0.0.1", "sesame", ())) as site:
         address = site.at("/api/sagas/commande/CMD-1")
-        assert httpx.get(address).status_code == 401
-        assert httpx.get(address, headers={"authorization": "Bearer sesame"}).status_code == 404
+        assert get(address).status_code == 401
+        assert get(address, headers={"authorization": "Bearer sesame"}).status_code == 404
 
 
 def test_many_that_wait_keep_nobody_from_an_answer(empty: Served) -> None:
@@ -198,11 +202,11 @@ def test_many_that_wait_keep_nobody_from_an_answer(empty: Served) -> None:
     for _ in threads:
         started.acquire()
     empty.until(lambda: len(answers) == 30)
-    assert httpx.get(empty.at("/api/orders")).status_code == 200
-    assert httpx.get(empty.at("/readyz")).status_code == 200
+    assert get(empty.at("/api/orders")).status_code == 200
+    assert get(empty.at("/readyz")).status_code == 200
     publish(empty, "CMD-1", CREATED[len(HELD) :])
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert sorted(answers) == ["COMPLETED"] * saga_answers.MOST_WAITING + ["RUNNING"] * 30
 
 
@@ -210,7 +214,7 @@ def test_the_place_of_a_client_that_has_gone_is_free_again(empty: Served, monkey
     publish(empty, "CMD-1", HELD)
     for _ in range(saga_answers.MOST_WAITING):
         with pytest.raises(httpx.ReadTimeout):
-            httpx.get(empty.at(f"/api/sagas/commande/CMD-1?wait={FOREVER}"), timeout=0.05)
+            httpx.get(empty.at(f"/api/sagas/commande/CMD-1?wait={FOREVER}"), timeout=httpx.Timeout(60, read=0.05))
     waiting = Waiting(empty, "CMD-1")
     publish(empty, "CMD-2", CONFIRMED)
     assert not waiting.answered

@@ -15,6 +15,7 @@ from tests.saga_monitor.several_history import SAME, several_kinds
 from tests.saga_monitor.web.served import Served, served
 from tests.saga_monitor.web.shop_history import seconds
 from tests.saga_monitor.web.test_links import Links, as_sent
+from tests.support.http_get import get
 from tests.support.several_sagas import SEVERAL
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def several(tmp_path: Path, stream: Stream) -> Iterator[Served]:
         yield site
 
 
-def get(site: Served, path: str) -> Any:
-    return httpx.get(site.at(path)).json()
+def read(site: Served, path: str) -> Any:
+    return get(site.at(path)).json()
 
 
 def rows(page: Page) -> set[tuple[str, str]]:
@@ -91,7 +92,7 @@ def test_a_key_of_several_sagas_is_a_choice(several: Served, open_page: Callable
     expect(page.get_by_role("main")).to_contain_text("Several sagas have this key.")
     page.get_by_role("main").get_by_role("link", name=SAME).nth(2).click()
     assert page.url.endswith(f"/sagas/voyage/{SAME}")
-    assert httpx.get(several.at("/keys/V-2")).headers["location"] == "/sagas/voyage/V-2"
+    assert get(several.at("/keys/V-2")).headers["location"] == "/sagas/voyage/V-2"
 
 
 def test_each_choreography_has_its_drawing(several: Served, open_page: Callable[..., Page]) -> None:
@@ -114,33 +115,33 @@ def test_anomalies_name_the_saga_of_each(several: Served, open_page: Callable[..
 
 def test_a_page_of_one_saga_counts_what_is_wrong_with_it_alone(several: Served) -> None:
     several.watch.look(dict.fromkeys((inbox(service) for service in SEVERAL.saga_set.services), QueueCount(0, 1)))
-    everything, of_return = get(several, "/api/anomalies"), get(several, "/api/anomalies?saga=retour")
+    everything, of_return = read(several, "/api/anomalies"), read(several, "/api/anomalies?saga=retour")
     assert 0 < of_return["total"] < everything["total"]
     for path, total in (("/", everything["total"]), ("/?saga=retour", of_return["total"])):
-        assert f">{total}</span>" in re.findall(r'class="badge".*', httpx.get(several.at(path)).text)[0]
-    assert of_return["total"] == get(several, "/api/report?saga=retour")["anomalies"]
-    assert "in the queues now" in httpx.get(several.at("/anomalies")).text
-    assert "in the queues now" not in httpx.get(several.at("/anomalies?saga=retour")).text
-    assert 'href="/anomalies?saga=retour#dead-letters"' in httpx.get(several.at("/?saga=retour")).text
-    assert 'href="/anomalies#dead-letters"' in httpx.get(several.url).text
+        assert f">{total}</span>" in re.findall(r'class="badge".*', get(several.at(path)).text)[0]
+    assert of_return["total"] == read(several, "/api/report?saga=retour")["anomalies"]
+    assert "in the queues now" in get(several.at("/anomalies")).text
+    assert "in the queues now" not in get(several.at("/anomalies?saga=retour")).text
+    assert 'href="/anomalies?saga=retour#dead-letters"' in get(several.at("/?saga=retour")).text
+    assert 'href="/anomalies#dead-letters"' in get(several.url).text
 
 
 def test_a_program_asks_for_all_sagas_or_for_one(several: Served) -> None:
-    everything = get(several, "/api/instances")["instances"]
+    everything = read(several, "/api/instances")["instances"]
     assert {one["saga"] for one in everything} == set(SAGAS)
-    of_voyage = get(several, "/api/instances?saga=voyage")["instances"]
+    of_voyage = read(several, "/api/instances?saga=voyage")["instances"]
     assert {one["voyage_id"] for one in of_voyage} == {SAME, "V-2"}
-    assert get(several, "/api/voyages")["voyages"] == of_voyage
-    first = get(several, "/api/voyages?limit=1")
-    assert get(several, first["older"])["voyages"] == of_voyage[1:]
+    assert read(several, "/api/voyages")["voyages"] == of_voyage
+    first = read(several, "/api/voyages?limit=1")
+    assert read(several, first["older"])["voyages"] == of_voyage[1:]
     for saga, noun in zip(SAGAS, ("orders", "returns", "voyages"), strict=True):
-        one = get(several, f"/api/instances/{saga}/{SAME}")
+        one = read(several, f"/api/instances/{saga}/{SAME}")
         assert one["saga"] == saga
-        assert get(several, f"/api/{noun}/{SAME}") == one
-        assert get(several, f"/api/instances/{saga}?key={SAME}") == one
-    report = get(several, "/api/report")
-    assert report["by_saga"]["retour"] == get(several, "/api/report?saga=retour")
-    found = get(several, "/api/anomalies?saga=voyage")
+        assert read(several, f"/api/{noun}/{SAME}") == one
+        assert read(several, f"/api/instances/{saga}?key={SAME}") == one
+    report = read(several, "/api/report")
+    assert report["by_saga"]["retour"] == read(several, "/api/report?saga=retour")
+    found = read(several, "/api/anomalies?saga=voyage")
     assert {one["saga"] for one in found["anomalies"]} == {"voyage"}
 
 
@@ -154,7 +155,7 @@ def test_a_program_asks_for_all_sagas_or_for_one(several: Served) -> None:
     ],
 )
 def test_a_saga_that_is_not_declared_is_refused(several: Served, path: str, status: int, words: str) -> None:
-    answer = httpx.get(several.at(path))
+    answer = get(several.at(path))
     assert (answer.status_code, words in answer.json()["error"]) == (status, True)
 
 
@@ -173,7 +174,7 @@ def test_every_link_of_every_page_leads_somewhere(several: Served) -> None:
 
 
 def test_the_metrics_are_counted_saga_by_saga(several: Served) -> None:
-    scraped = httpx.get(several.at("/metrics")).text
+    scraped = get(several.at("/metrics")).text
     assert 'saga_instances_started_total{saga="retour"} 3.0' in scraped
     assert 'saga_instances{saga="voyage",state="running"} 1.0' in scraped
     assert 'saga_step_duration_seconds_count{saga="voyage",step="reglement"} 1.0' in scraped
@@ -186,5 +187,5 @@ def test_one_saga_shows_no_saga(site: Served, open_page: Callable[..., Page]) ->
         page = open_page(site.at(path))
         expect(page.get_by_role("navigation", name="Saga")).to_have_count(0)
         expect(page.locator("main th", has_text=re.compile("^Saga$"))).to_have_count(0)
-    moved = httpx.get(site.at("/orders/CMD-LOST"))
+    moved = get(site.at("/orders/CMD-LOST"))
     assert (moved.status_code, moved.headers["location"]) == (308, "/sagas/commande/CMD-LOST")

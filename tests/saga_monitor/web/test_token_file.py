@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from choregraphie import read_settings
@@ -14,6 +13,7 @@ from saga_monitor.cli.serve_options import with_arguments
 from saga_monitor.web import access as guard
 from saga_monitor.web.access import Access
 from tests.saga_monitor.web.served import served
+from tests.support.http_get import get
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def access_of(settings: Settings) -> Access:
 
 
 def status(site: Served, token: str) -> int:
-    return httpx.get(site.at("/api/report"), headers={"authorization": f"Bearer {token}"}).status_code
+    return get(site.at("/api/report"), headers={"authorization": f"Bearer {token}"}).status_code
 
 
 def test_a_changed_token_is_taken_up_and_the_old_one_is_refused(
