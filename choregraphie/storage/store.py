@@ -27,7 +27,8 @@ from choregraphie.storage.retention import Retention
 from choregraphie.storage.schedules import Schedules
 from choregraphie.storage.writability import check_writable
 
-# A transaction that lost against another worker's is repeated this often before its deliveries are retried.
+# A transaction that lost against another worker's is tried this often; then its deliveries are retried, and the
+# rows of its schedule put off. A value that breaks a constraint of a table counts as such a loss.
 MOST_CONFLICTS = 5
 
 T = TypeVar("T")
@@ -87,11 +88,8 @@ class Store:
         """
         try:
             self.commit((), event_ids)
-        except (ReactionFailed, DatabaseUnavailable) as failure:
-            cause = failure.__cause__
-            if isinstance(failure, DatabaseUnavailable) and not isinstance(cause, Conflict):
-                raise
-            log.error("outbox.marking_failed", events=len(event_ids), exc_info=cause)
+        except ReactionFailed as failure:
+            log.error("outbox.marking_failed", events=len(event_ids), exc_info=failure.error)
 
     def begin(self, group: Sequence[Invocation]) -> list[ReadView | None]:
         """Record that the external calls of `group` begin; returns what each call may read.
@@ -164,8 +162,6 @@ class Store:
                     passing(Place.IN_TRANSACTION)
                 return answer
             except Conflict as conflict:
-                if not conflicts_left and not group:
-                    raise DatabaseUnavailable(str(conflict)) from conflict
                 if not conflicts_left:
                     raise ReactionFailed(conflict) from conflict
             except (DatabaseUnavailable, DatabaseRefused, ReactionFailed, ResourceShortage):

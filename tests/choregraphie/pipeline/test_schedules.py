@@ -30,9 +30,20 @@ class Attente(Row):
     cause: str | None = None
 
 
+@dataclass
+class Fin(Row):
+    """Of which the seed adds one, so that another breaks the primary key."""
+
+    TABLE: ClassVar = Table("fins", TABLES, Column("fin_id", Text, primary_key=True))
+
+    fin_id: str
+
+
 def finir(attente: Attente, tx: Transaction) -> Iterator[CommandeAnnulee]:
     if attente.etat == "cassee":
         raise KeyError(attente.commande_id)
+    if attente.etat == "impossible":
+        tx.add(Fin("la seule"))
     attente.etat = "finie"
     yield CommandeAnnulee(commande_id=attente.commande_id, raison="finie")
 
@@ -41,8 +52,8 @@ _ROWS = Attente.TABLE.c
 DUE_ROWS = select(_ROWS.commande_id).where(_ROWS.etat != "finie").order_by(_ROWS.commande_id)
 
 
-def service(broken: int) -> Service:
-    rows = [*(Attente(f"A-{n:04}", "cassee") for n in range(broken)), Attente("B", "saine")]
+def service(broken: int, how: str = "cassee") -> Service:
+    rows = [*(Attente(f"A-{n:04}", how) for n in range(broken)), Attente("B", "saine"), Fin("la seule")]
     return Service(
         "commande",
         (),
@@ -72,3 +83,9 @@ def test_a_broken_row_is_tried_again(settings: Settings) -> None:
             connection.exec_driver_sql("UPDATE attentes SET etat = 'saine' WHERE etat = 'cassee'")
         assert harness.tick(1) == []
         assert [event.key for event in harness.tick(PUT_OFF.seconds)] == ["A-0000"]
+
+
+def test_a_row_whose_reaction_breaks_a_constraint_does_not_delay_the_next_row(settings: Settings) -> None:
+    with open_harness(service(broken=1, how="impossible"), settings) as harness:
+        assert [event.key for event in harness.tick()] == ["B"]
+        assert harness.tick(1) == []
