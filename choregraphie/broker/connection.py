@@ -25,6 +25,7 @@ from choregraphie.broker.lean.transport import LeanTransport, unsupported
 from choregraphie.broker.lenient_decoding import install
 from choregraphie.errors import BrokerRefused, BrokerUnavailable, LoginRefused
 from choregraphie.process.attribution import was_raised_by
+from choregraphie.process.cancellation import cancellations
 from choregraphie.settings import Settings
 from choregraphie.tls import distrust, refusal_of
 
@@ -75,12 +76,6 @@ async def in_time(awaitable: Awaitable[T], seconds: float = CALL_SECONDS) -> T:
     if cancellations() > before:
         raise asyncio.CancelledError
     return answer
-
-
-def cancellations() -> int:
-    """How often the running task was cancelled. After a failed task group this is not zero."""
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
 
 
 def is_lost(error: Exception) -> bool:

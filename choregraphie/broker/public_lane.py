@@ -8,10 +8,11 @@ import aiormq
 from aiormq.abc import DeliveredMessage
 from pamqp import commands
 
-from choregraphie.broker.connection import CONFIRM_SECONDS, LOST_ERRORS, cancellations, is_lost
+from choregraphie.broker.connection import CONFIRM_SECONDS, LOST_ERRORS, is_lost
 from choregraphie.broker.lean.content_header import content_header_of
 from choregraphie.broker.lean.frames import short_text
 from choregraphie.messaging import Delivery, Outgoing, PublishOutcome
+from choregraphie.process.cancellation import cancellations
 
 
 class PublicPublishing:

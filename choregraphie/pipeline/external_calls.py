@@ -14,6 +14,7 @@ from choregraphie.pipeline.context import CALLS, WorkerContext
 from choregraphie.pipeline.executor import Begun
 from choregraphie.pipeline.holds import Holds
 from choregraphie.process.attribution import Party, attribute
+from choregraphie.process.cancellation import cancellations
 from choregraphie.service.transaction import ReadView
 from choregraphie.storage.invocation import Invocation
 
@@ -63,9 +64,16 @@ class ExternalCalls:
 
     async def _ask(self, invocation: Invocation, view: ReadView) -> Invocation:
         passing(Place.BEFORE_CALL)
+        before = cancellations()
         try:
             with self._context.tracing.call(invocation):
                 answer = await self._with_resources(invocation, view)
+        except asyncio.CancelledError:
+            if cancellations() > before:
+                raise
+            # The task group would ignore it, and the delivery would never be acknowledged.
+            log.warning("call.failed", error="CancelledError")
+            return invocation._replace(failure=RuntimeError("what the call waited for was cancelled"))
         except Exception as error:  # noqa: BLE001 - any failure of a call is retried
             log.warning("call.failed", error=type(error).__name__)
             return invocation._replace(failure=error)

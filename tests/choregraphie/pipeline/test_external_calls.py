@@ -43,6 +43,20 @@ async def test_a_hanging_call_times_out_is_repeated_at_once_and_then_retried(set
         await run.stop()
 
 
+async def test_a_call_in_which_something_else_is_cancelled_is_retried(settings: Settings) -> None:
+    class WaitsForWhatIsCancelled:
+        async def envoyer(self, *message: str) -> str:
+            cancelled: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            cancelled.cancel()
+            return await cancelled
+
+    async with running_pipeline(settings, NOTIFICATION, WaitsForWhatIsCancelled()) as run:
+        tag = run.session.deliver(envelope(creee()))
+        await until(lambda: run.session.acked == [tag])
+        assert [message.exchange for message in run.session.published] == ["notification.retry"]
+        await run.stop()
+
+
 async def test_a_slow_call_delays_no_other(settings: Settings) -> None:
     carrier = Gate()
     async with running_pipeline(settings, NOTIFICATION, carrier) as run:
