@@ -80,22 +80,19 @@ class Maildir:
             return
         share = -(-len(self._waiting) // MOST_THREADS)
         group, self._waiting = self._waiting[:share], self._waiting[share:]
+        try:
+            writing = asyncio.get_running_loop().run_in_executor(None, self._deliver_group, group)
+        except RuntimeError as error:  # the process cannot start a thread
+            _tell(group, [error] * len(group))
+            return
         self._threads += 1
-        writing = asyncio.get_running_loop().run_in_executor(None, self._deliver_group, group)
         writing.add_done_callback(partial(self._end, group))
 
     def _end(self, group: Sequence[_Mail], writing: asyncio.Future[list[OSError | None]]) -> None:
         """Tell the callers how it ended, and write what has come meanwhile."""
         self._threads -= 1
         failure = writing.exception()
-        errors = [failure] * len(group) if failure else writing.result()
-        for mail, error in zip(group, errors, strict=True):
-            if mail.written.done():  # its caller has given up
-                continue
-            if error:
-                mail.written.set_exception(error)
-            else:
-                mail.written.set_result(None)
+        _tell(group, [failure] * len(group) if failure else writing.result())
         self._write_waiting()
 
     def _deliver_group(self, group: Sequence[_Mail]) -> list[OSError | None]:
@@ -136,6 +133,17 @@ class Maildir:
             with contextlib.suppress(FileNotFoundError):  # another worker may start at the same time
                 if draft.is_file() and time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
                     draft.unlink()
+
+
+def _tell(group: Sequence[_Mail], errors: Sequence[BaseException | None]) -> None:
+    """Tell each caller the error of its message, or that it is written."""
+    for mail, error in zip(group, errors, strict=True):
+        if mail.written.done():  # its caller has given up
+            continue
+        if error:
+            mail.written.set_exception(error)
+        else:
+            mail.written.set_result(None)
 
 
 def _write(path: str, body: bytes) -> None:

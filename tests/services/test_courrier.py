@@ -15,7 +15,7 @@ from choregraphie import BadSetting, ResourceShortage
 from choregraphie.settings import read_settings_as
 from services.notification.composition import digest
 from services.notification.courrier import CourrierCapricieux, EnvoiPerdu, Smtp, ouvrir
-from services.notification.maildir import Maildir
+from services.notification.maildir import MOST_THREADS, Maildir
 from services.settings import OrderSettings
 from tests.support.smtp_server import MailServer, mail_server
 
@@ -165,6 +165,21 @@ async def test_a_mail_that_cannot_be_written_affects_no_other_of_its_moment(
     assert [n for n, outcome in enumerate(outcomes) if isinstance(outcome, OSError)] == [7]
     assert len(list((tmp_path / "new").iterdir())) == 19
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+async def test_mails_are_written_again_once_threads_can_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    folder = Maildir(tmp_path, "clients.invalid")
+    with monkeypatch.context() as short:
+        short.setattr(asyncio.get_running_loop(), "run_in_executor", no_thread)
+        for number in range(MOST_THREADS + 1):
+            with pytest.raises(RuntimeError, match="thread"):
+                await folder.envoyer(f"key-{number}", *MAIL[1:])
+    assert await folder.envoyer(*MAIL) == "CMD-1@clients.invalid"
 
 
 async def test_a_caller_that_gives_up_leaves_the_others_their_mails(tmp_path: Path) -> None:
