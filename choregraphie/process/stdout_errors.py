@@ -1,5 +1,6 @@
 """Handles standard streams that are closed at start, broken, or on a full disk."""
 
+import contextlib
 import io
 import os
 import sys
@@ -39,7 +40,8 @@ class TolerantStream(io.TextIOBase):
 
     def _drop_output(self) -> None:
         """Redirect the stream to /dev/null: otherwise the interpreter reports its unwritten buffer at exit."""
-        if not self._stream.closed:
+        # A stream of the program that embeds us may have no descriptor, and this process none to spare.
+        with contextlib.suppress(OSError, ValueError):
             _redirect_to_null(self._stream)
 
 
@@ -69,6 +71,9 @@ def output_lost(program: str, error: OSError) -> int:
 
 
 def _redirect_to_null(stream: TextIO) -> None:
+    descriptor = stream.fileno()
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, stream.fileno())
-    os.close(null)
+    try:
+        os.dup2(null, descriptor)
+    finally:
+        os.close(null)
