@@ -57,11 +57,14 @@ class LockedFile:
     def check(self) -> None:
         """Raises DatabaseRefused when the file, or SQLite's log beside it, is no longer the one that was opened.
 
-        What is written to a deleted file is lost with the process.
+        What is written to a deleted file is lost with the process. Raises it also when that can no longer be told.
         """
-        log = _identity_of(self._log)
+        try:
+            log, database = _identity_of(self._log), _identity_of(self._path.absolute())
+        except PermissionError as error:
+            raise DatabaseRefused(f"{self._path}: {error.strerror}") from None
         self._log_identity = self._log_identity or log
-        if _identity_of(self._path.absolute()) != self._identity or log != self._log_identity:
+        if database != self._identity or log != self._log_identity:
             raise DatabaseRefused(
                 f"{self._path}: removed or replaced while it was in use; put it back, with its -wal file, or start"
                 " again with what is there now"

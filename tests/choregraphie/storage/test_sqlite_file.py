@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import shutil
@@ -152,6 +153,27 @@ async def test_a_worker_ends_when_its_file_is_removed_or_replaced(
             assert isinstance(error, DatabaseRefused)
             assert "removed or replaced" in str(error)
         assert (at_work.session.published, at_work.session.acked) == ([], [])
+
+
+async def test_a_worker_ends_when_its_folder_can_no_longer_be_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No delivery is to blame: none is retried, none becomes a dead letter."""
+    stat = Path.stat
+
+    def forbidden(path: Path, **options: bool) -> os.stat_result:
+        if path.name == "stock.sqlite3":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, **options)
+
+    async with running_pipeline(at(tmp_path / "stock.sqlite3")) as at_work:
+        await until(lambda: ("consume", ()) in at_work.session.actions)
+        monkeypatch.setattr(Path, "stat", forbidden)
+        at_work.session.deliver(order("C-1"))
+        await until(at_work.running.done)
+        assert {type(error) for error in leaves(at_work.running.exception())} == {DatabaseRefused}
+        assert (at_work.session.published, at_work.session.acked) == ([], [])
+        monkeypatch.undo()
 
 
 async def test_an_idle_worker_notices_a_removed_file_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
