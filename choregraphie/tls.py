@@ -5,7 +5,7 @@ import base64
 import binascii
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,14 +32,20 @@ _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
 
 
 def _file(value: str) -> str:
-    if not Path(value).is_file():
-        raise ValueError("there is no such file")
-    return value
+    return _existing(value, Path.is_file, "there is no such file")
 
 
 def _folder(value: str) -> str:
-    if not Path(value).is_dir():
-        raise ValueError("there is no such folder")
+    return _existing(value, Path.is_dir, "there is no such folder")
+
+
+def _existing(value: str, exists: Callable[[Path], bool], otherwise: str) -> str:
+    try:
+        found = exists(Path(value))
+    except OSError as error:  # its folder may not be looked into, its name is too long
+        raise ValueError(error.strerror) from None
+    if not found:
+        raise ValueError(otherwise)
     return value
 
 

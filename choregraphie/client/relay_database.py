@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
@@ -17,7 +16,7 @@ from choregraphie.storage.engine import (
     database_url,
     engine_for,
     error_text,
-    is_file,
+    is_missing,
     newer_url,
     refusal,
     without_secrets,
@@ -149,6 +148,6 @@ def relay_database(database: "Engine | AsyncEngine | str", settings: Settings) -
     if database != settings.database_url:
         settings = settings.model_copy(update={"database_url": database}).without_files(["database_url"])
     url = database_url(CLIENT, settings)
-    if is_file(url) and not Path(str(url.database)).exists():
+    if is_missing(url):
         raise DatabaseRefused(f"{without_secrets(url)}: no such database")
     return RelayDatabase(engine_for(url, newer_url=lambda: newer_url(CLIENT, settings)), own=True)

@@ -9,7 +9,8 @@ from choregraphie.doctor.finding import Finding, Verdict
 from choregraphie.errors import DatabaseRefused
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
-from choregraphie.storage.condition import DatabaseCondition, condition_of, expected_versions
+from choregraphie.storage.condition import DatabaseCondition, condition_of
+from choregraphie.storage.database import versions_of
 from choregraphie.storage.engine import database_url, is_clear_text
 from choregraphie.terminal.formats import format_count, format_duration
 
@@ -56,7 +57,7 @@ def _version(about: str, service: Service, condition: DatabaseCondition) -> Find
     if condition.name != service.name:
         what = f"it is of {condition.name or 'nobody: it is empty'}"
         return Finding(about, Verdict.WRONG, what, "correct SAGA_DATABASE_URL, or start the worker")
-    expected = expected_versions(service)
+    expected = versions_of(service)
     if condition.versions == expected:
         return Finding(about, Verdict.OK, f"version {expected[0]}.{expected[1]}")
     shown = (

@@ -2,15 +2,13 @@
 
 import datetime as dt
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import func, select
 
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
-from choregraphie.storage.database import IDENTITY, open_for_reading
-from choregraphie.storage.engine import database_url, is_file
-from choregraphie.storage.migrations import MIGRATIONS
+from choregraphie.storage.database import IDENTITY, open_for_reading, versions_of
+from choregraphie.storage.engine import database_url, is_missing
 from choregraphie.storage.outbox import OUTBOX
 
 Versions = tuple[int, int]
@@ -36,18 +34,13 @@ class DatabaseCondition:
     clock: dt.datetime | None
 
 
-def expected_versions(service: Service) -> Versions:
-    """The versions of a database that this program has prepared."""
-    return 1 + len(MIGRATIONS), 1 + len(service.migrations)
-
-
 def condition_of(service: Service, settings: Settings) -> DatabaseCondition | None:
     """The condition of the database of `service`; None when its file does not exist.
 
     Raises DatabaseRefused when it cannot be read.
     """
     url = database_url(service.name, settings)
-    if is_file(url) and not Path(str(url.database)).exists():
+    if is_missing(url):
         return None
     with open_for_reading(service, settings) as connection:
         server = connection.dialect.name != "sqlite"
@@ -56,6 +49,6 @@ def condition_of(service: Service, settings: Settings) -> DatabaseCondition | No
         found = connection.execute(select(IDENTITY)).first()
         versions = (found.runtime_version, found.version) if found else (0, 0)
         # The tables of another version may have other columns.
-        readable = versions == expected_versions(service)
+        readable = versions == versions_of(service)
         number, oldest = connection.execute(_PENDING).one() if readable else (0, None)
     return DatabaseCondition(found.name if found else "", versions, number, oldest, clock)

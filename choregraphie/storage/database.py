@@ -21,6 +21,7 @@ from choregraphie.storage.engine import (
     engine_for,
     error_text,
     is_file,
+    is_missing,
     newer_url,
     refusal,
     without_secrets,
@@ -170,7 +171,7 @@ def business_state(service: Service, settings: Settings) -> dict[str, Any]:
 def open_for_reading(service: Service, settings: Settings) -> Iterator[Connection]:
     """A connection that only reads; a worker may run meanwhile. Raises DatabaseRefused."""
     url = database_url(service.name, settings)
-    if is_file(url) and not Path(str(url.database)).exists():
+    if is_missing(url):
         raise DatabaseRefused(f"{without_secrets(url)}: no such database; has a worker of {service.name} run yet?")
     engine = engine_for(url, reading=True)
     try:

@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -125,6 +126,16 @@ def _check_sqlite(url: URL) -> None:
 def is_file(url: URL) -> bool:
     """Whether the URL names a SQLite file."""
     return url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
+
+
+def is_missing(url: URL) -> bool:
+    """Whether the URL names a SQLite file that does not exist. Raises DatabaseRefused when that cannot be told."""
+    if not is_file(url):
+        return False
+    try:
+        return not Path(str(url.database)).exists()
+    except OSError as error:  # its folder may not be looked into, its name is too long
+        raise DatabaseRefused(f"{without_secrets(url)}: {error.strerror}") from None
 
 
 def without_secrets(url: URL) -> str:

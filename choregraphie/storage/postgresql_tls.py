@@ -36,7 +36,11 @@ def tls_parameters(url: URL) -> dict[str, str]:
     """The parameters that the URL leaves open. Raises DatabaseRefused for TLS that does not verify the server."""
     for name in _FILES:
         path = str(url.query.get(name, ""))
-        if path not in _NO_FILES and not Path(path).is_file():
+        try:
+            usable = path in _NO_FILES or Path(path).is_file()
+        except OSError as error:  # its folder may not be looked into, its name is too long
+            raise DatabaseRefused(f"SAGA_DATABASE_URL: {name}: {error.strerror}") from None
+        if not usable:
             raise DatabaseRefused(f"SAGA_DATABASE_URL: {name}: there is no such file")
     if _is_local(url):
         return {}

@@ -4,7 +4,6 @@ import contextlib
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import select
 
@@ -15,7 +14,7 @@ from choregraphie.service.service import Service
 from choregraphie.settings import Settings
 from choregraphie.storage import outbox
 from choregraphie.storage.database import IDENTITY, Conflict, Database, versions_of
-from choregraphie.storage.engine import database_url, engine_for, is_file, without_secrets
+from choregraphie.storage.engine import database_url, engine_for, is_missing, without_secrets
 from choregraphie.storage.journal import Journal
 from choregraphie.storage.outbox import OutboxEvent
 
@@ -79,7 +78,7 @@ def _check(entry: Entry | None) -> None:
 def _open_beside_worker(service: Service, settings: Settings) -> Iterator[Database]:
     """The database of `service`, without the lock on its file that a worker has."""
     url = database_url(service.name, settings)
-    if is_file(url) and not Path(str(url.database)).exists():
+    if is_missing(url):
         raise DatabaseRefused(f"{without_secrets(url)}: no such database; has a worker of {service.name} run yet?")
     database = Database(engine_for(url))
     try:

@@ -82,6 +82,7 @@ def test_an_unused_part_of_a_broker_url_is_refused(url: str, at_fault: str) -> N
     [
         ("SAGA_GATEWAY", "https://bank.example/v1?key=hush", "query"),
         ("SAGA_GATEWAY", "https://bank.example/v1?cafile=/nowhere/hush.pem", "no such file"),
+        ("SAGA_GATEWAY", f"https://bank.example/v1?cafile={'a' * 300}", "File name too long"),
         ("SAGA_GATEWAY", f"http://bank.example/v1?cafile={__file__}", "is for https://"),
         ("SAGA_MANAGEMENT_URL", f"https://u:hush@broker.example?cafile={__file__}", "no certificate"),
         ("SAGA_MANAGEMENT_URL", f"https://u:hush@broker.example?keyfile={__file__}", "no certfile"),

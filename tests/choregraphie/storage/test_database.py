@@ -115,6 +115,11 @@ def test_reading_a_missing_database_creates_nothing(settings: Settings, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_reading_a_file_whose_name_is_too_long_is_refused_in_one_line() -> None:
+    with pytest.raises(DatabaseRefused, match=r"File name too long$"):
+        business_state(STOCK, at(f"sqlite:///{'a' * 300}"))
+
+
 def test_reading_another_services_database_is_refused_in_one_line(tmp_path: Path) -> None:
     shared = at(f"sqlite:///{tmp_path}/shared.sqlite3")
     open_database(SAMPLE_SERVICE, shared).close()

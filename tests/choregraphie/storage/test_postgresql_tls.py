@@ -90,6 +90,7 @@ def test_on_this_machine_libpq_decides(place: str) -> None:
 @pytest.mark.parametrize("name", ["sslrootcert", "sslcert", "sslkey"])
 def test_a_file_that_is_not_there_is_named(name: str) -> None:
     assert refused(f"{FAR}?{name}=/nowhere/hush.pem") == f"SAGA_DATABASE_URL: {name}: there is no such file"
+    assert refused(f"{FAR}?{name}={'a' * 300}") == f"SAGA_DATABASE_URL: {name}: File name too long"
 
 
 @pytest.fixture(scope="module")
