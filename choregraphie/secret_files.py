@@ -46,7 +46,8 @@ class ReadFromFiles(BaseModel):
 
     def current(self, name: str) -> Any:
         """The value of a field when its file was read last."""
-        return self._newer.get(name, getattr(self, name))
+        # A copy whose field comes from no file keeps its own value.
+        return self._newer.get(name, getattr(self, name)) if name in self._keys else getattr(self, name)
 
     def read_again(self, name: str, check: Callable[[str], object] = str) -> bool:
         """Read the file of a field again. Return whether it holds a new value that is valid.
@@ -61,7 +62,7 @@ class ReadFromFiles(BaseModel):
             value = content_of(key, path)
             if not value:
                 raise BadSetting(f"{key}: empty")
-            type(self).model_validate({name: value})
+            self._check(name, value)
             check(value)
         except (UserError, ValidationError) as error:
             why = str(error) if isinstance(error, UserError) else f"{key}: cannot be used as it is now"
@@ -72,3 +73,12 @@ class ReadFromFiles(BaseModel):
         self._newer[name] = value
         log.info("secret.read_again", setting=key)
         return True
+
+    def _check(self, name: str, value: str) -> None:
+        """Raises ValidationError when `value` is wrong for the field, or beside the defaults of the others."""
+        try:
+            type(self).model_validate({name: value})
+        except ValidationError as error:
+            # Of a setting without a default nothing is wrong: it is only not given here.
+            if any(one["loc"][:1] in {(), (name,)} for one in error.errors(include_input=False)):
+                raise

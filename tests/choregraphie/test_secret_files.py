@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from choregraphie import BadSetting, read_settings
+from choregraphie import BadSetting, Settings, read_settings
+from choregraphie.settings import read_settings_as
 from services.application import APP
 
 
@@ -35,6 +36,30 @@ def test_a_file_that_cannot_be_used_leaves_the_old_secret(
     output = capsys.readouterr().out
     assert "SAGA_AMQP_URL_FILE" in output
     assert "hush" not in output
+
+
+def test_a_file_is_read_again_beside_a_setting_that_has_no_default(tmp_path: Path) -> None:
+    class WithKey(Settings):
+        api_key: str
+
+    secret = tmp_path / "url"
+    secret.write_text("amqp://u:old@broker.example/")
+    settings = read_settings_as(WithKey, {"SAGA_API_KEY": "k", "SAGA_AMQP_URL_FILE": str(secret)})
+    secret.write_text("amqp://u:hush@broker.example/?heartbeat=0")
+    assert not settings.read_again("amqp_url")
+    secret.write_text("amqp://u:new@broker.example/")
+    assert settings.read_again("amqp_url")
+
+
+def test_a_copy_with_a_value_of_its_own_keeps_it(tmp_path: Path) -> None:
+    """A relay beside a worker has its own database, whatever the worker's file says later."""
+    secret = tmp_path / "url"
+    secret.write_text("sqlite:///old.sqlite3")
+    settings = read_settings({"SAGA_DATABASE_URL_FILE": str(secret)})
+    relay = settings.model_copy(update={"database_url": "sqlite:///relay.sqlite3"}).without_files(["database_url"])
+    secret.write_text("sqlite:///new.sqlite3")
+    assert settings.read_again("database_url")
+    assert relay.current("database_url") == "sqlite:///relay.sqlite3"
 
 
 def test_a_setting_that_is_in_no_file_stays_as_it_is() -> None:
