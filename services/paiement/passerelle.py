@@ -169,7 +169,12 @@ class PasserelleHttp:
             self._client.base_url = url
         if answer.status_code in _DOWN:
             raise OutsideUnavailable(f"it answers {answer.status_code}")
-        answer.raise_for_status()
+        if not answer.is_success:
+            from httpx import HTTPStatusError
+
+            # Not the text of httpx: it has the URL, whose password would be in logs and in headers of the message.
+            why = f"the gateway answers {answer.status_code}"
+            raise HTTPStatusError(why, request=answer.request, response=answer)
 
 
 @contextlib.asynccontextmanager

@@ -172,8 +172,10 @@ async def test_a_gateway_that_does_not_let_us_in_has_its_url_read_again_from_its
     async with closed, ouvrir(read_settings_as(OrderSettings, {"SAGA_GATEWAY_FILE": str(secret)})) as passerelle:
         for content in ("", "nonsense", "simulated", f"http://shop:second@{place}", server.url):
             secret.write_text(content)
-            with pytest.raises(httpx.HTTPStatusError):
+            with pytest.raises(httpx.HTTPStatusError) as refused:
                 await passerelle.debiter(KEY, "CLIENT-1", AMOUNT)
+            # The text of an error becomes a header of the message and a field of a log line.
+            assert str(refused.value) == f"the gateway answers {status}"
         assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(True)
     first, second = (b64encode(f"shop:{word}".encode()).decode().lower() for word in ("first", "second"))
     assert users == [first] * 4 + [second]
