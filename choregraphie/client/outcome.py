@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote
@@ -22,6 +23,8 @@ FIRST_ANSWER_SECONDS = 2.0
 PAUSE_SECONDS = 0.5
 # The question may succeed later: no such key yet, the request took too long, too many requests.
 _LATER = {404, 408, 429}
+_LOGIN = re.compile(r"^(?P<scheme>\w+://)[^/?#]*@")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ async def outcome(
     When the time is over first, the outcome is the last known state, with `terminal` false. `url` is the monitor's
     web page, `token` its SAGA_MONITOR_TOKEN. `client` is used instead of a new one.
     Raises OutcomeUnknown when the time is over and the monitor has never heard of the key, or has not answered;
-    MonitorRefused when it refuses the question.
+    MonitorRefused when it refuses the question, or the token cannot be sent.
     """
     clock = asyncio.get_running_loop().time
     end, monitor = clock() + timeout, _Monitor(url, saga, key, token)
@@ -88,13 +91,17 @@ class _Monitor:
     """The monitor, asked about one key; remembers its last answer."""
 
     def __init__(self, url: str, saga: str, key: str, token: str) -> None:
-        self._url = url.rstrip("/")
         # As a parameter: in a path, a proxy may change a key such as `a//b` or `..`.
-        self._address = f"{self._url}/api/sagas/{quote(saga, safe='')}?key={quote(key, safe='')}"
-        # As bytes: a token may hold any characters.
+        self._address = f"{url.rstrip('/')}/api/sagas/{quote(saga, safe='')}?key={quote(key, safe='')}"
+        # Of the URL, what an error may show.
+        self._place = _LOGIN.sub(r"\g<scheme>", url.rstrip("/"))
+        if _CONTROL.search(token):
+            # The client's own error would show the token.
+            raise MonitorRefused("the token holds a control character; a file's last line ends with one")
+        # As bytes: a token may hold any other characters.
         self._headers = {b"accept": b"application/json", b"accept-encoding": b"gzip"}
         if token:
-            self._headers[b"authorization"] = f"Bearer {token}".encode()
+            self._headers[b"authorization"] = f"Bearer {token}".encode(errors="surrogateescape")
         self._about = f"{saga} {key}"
         self._known: Outcome | None = None
         self._why = ""
@@ -110,11 +117,11 @@ class _Monitor:
             ):
                 return self._read(answer.status_code, await read_answer(answer))
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise MonitorRefused(f"the monitor's URL {self._url}: {error}") from None
+            raise MonitorRefused(f"the monitor's URL {self._place}: {error}") from None
         except TimeoutError:
-            self._why = f"the monitor at {self._url} has not answered"
+            self._why = f"the monitor at {self._place} has not answered"
         except (httpx.HTTPError, AnswerUnreadable) as error:
-            self._why = f"the monitor at {self._url}: {error or type(error).__name__}"
+            self._why = f"the monitor at {self._place}: {error or type(error).__name__}"
         return None
 
     def _read(self, status: int, body: bytes) -> Outcome | None:
@@ -122,9 +129,9 @@ class _Monitor:
             with contextlib.suppress(KeyError, TypeError, ValueError):
                 self._known = Outcome.of(json.loads(body))
                 return self._known
-            self._why = f"{self._url} answers otherwise than a monitor"
+            self._why = f"{self._place} answers otherwise than a monitor"
             return None
-        line = f"the monitor at {self._url}: {_line(status, body)}"
+        line = f"the monitor at {self._place}: {_line(status, body)}"
         if httpx.codes.is_client_error(status) and status not in _LATER:
             raise MonitorRefused(line)
         self._why = line

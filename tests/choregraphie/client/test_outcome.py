@@ -135,6 +135,13 @@ async def test_nobody_at_the_address_is_an_error_in_one_line() -> None:
         await outcome("http://127.0.0.1:1/", "commande", "CMD-1", timeout=0.1)
 
 
+async def test_an_error_shows_neither_password_nor_token() -> None:
+    with pytest.raises(OutcomeUnknown, match=r"the monitor at http://127\.0\.0\.1:1: "):
+        await outcome("http://u:hush@127.0.0.1:1/", "commande", "CMD-1", timeout=0.1)
+    with pytest.raises(MonitorRefused, match=r"^the token holds a control character"):
+        await outcome("http://127.0.0.1:1/", "commande", "CMD-1", timeout=FOREVER, token="hush\n")
+
+
 @pytest.mark.parametrize("url", ["127.0.0.1:8787", "ftp://x", "http://x:port", ""])
 async def test_what_is_no_url_is_refused_at_once(url: str) -> None:
     with pytest.raises(MonitorRefused, match="the monitor's URL"):
