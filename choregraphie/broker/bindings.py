@@ -146,4 +146,4 @@ def _consequence(binding: Binding, complete_at: dt.datetime | None) -> str:
         return loss
     if sender == "client":
         return f"{loss}; its clients publish again what was not answered"
-    return f"{loss}; 'python -m services outbox resend --service {sender} --since {when}' publishes them again"
+    return f"{loss}; 'outbox resend --service {sender} --since {when}' publishes them again"

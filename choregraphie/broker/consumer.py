@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from pamqp import commands
 
 from choregraphie.broker.bindings import BindingWatch
@@ -20,6 +21,8 @@ from choregraphie.signing import signer_for
 
 if TYPE_CHECKING:
     from choregraphie.signing.signature import Signer
+
+log = structlog.get_logger()
 
 
 class RabbitSession:
@@ -163,6 +166,9 @@ async def _watching(watch: BindingWatch, session: RabbitSession) -> AsyncIterato
             await watch.run()
         except BrokerUnavailable as error:
             session.lose(str(error))
+        except Exception as error:
+            # The worker goes on without the watch.
+            log.error("bindings.not_watched", exc_info=error)
 
     task = asyncio.create_task(run())
     try:

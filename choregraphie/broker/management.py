@@ -115,7 +115,10 @@ async def _with_newer_login(
 async def _send(settings: Settings, method: str, path: str, document: Mapping[str, Any] | None) -> Answer:
     import httpx  # here: most workers and commands ask no management API, and its import takes long
 
-    base, context = https_address(settings.current("management_url"))
+    try:
+        base, context = https_address(settings.current("management_url"))
+    except ValueError as error:  # a file that its parameters name has gone since the start
+        raise BrokerUnavailable(f"SAGA_MANAGEMENT_URL: {error}") from error
     seconds = ANSWER_SECONDS if document is None else IMPORT_SECONDS
     try:
         async with (
@@ -138,9 +141,10 @@ async def _send(settings: Settings, method: str, path: str, document: Mapping[st
 
 def _date(answer: "httpx.Response") -> dt.datetime | None:
     try:
-        return parsedate_to_datetime(answer.headers.get("date", ""))
+        date = parsedate_to_datetime(answer.headers.get("date", ""))
     except ValueError:
         return None
+    return date if date.tzinfo else date.replace(tzinfo=dt.UTC)  # `-0000` is UTC without a zone (RFC 5322, 3.3)
 
 
 def _check_status(status: int, method: str, content: bytes) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pytest
 
-from choregraphie import BrokerRefused, OutsideUnavailable
+from choregraphie import BrokerRefused, BrokerUnavailable, OutsideUnavailable, Settings
 from choregraphie.broker import ask
 from scripts.nemesis.gateway import GatewayServer
 from services.paiement.passerelle import Reponse, ouvrir
 from services.settings import OrderSettings
 from tests.support.fake_management import management_that_answers
 from tests.support.tls import BAD_SERVERS, Certificates
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WHY = {"elsewhere": "does not name this host", "expired": "has expired", "unknown": "no authority that we know"}
 AMOUNT = Decimal("49.99")
@@ -43,6 +47,16 @@ async def test_a_management_with_the_right_certificate_is_asked(certificates: Ce
     tls = certificates.server_context("server")
     with management_that_answers(b'{"x": 1}', tls=tls, query=f"?{certificates.query()}") as settings:
         assert (await ask(settings, "overview")).content == {"x": 1}
+
+
+async def test_a_management_whose_authority_file_has_gone_is_unavailable(tmp_path: Path) -> None:
+    """The watch of the bindings asks again later."""
+    file = tmp_path / "authority.pem"
+    file.write_bytes((Certificates.made(tmp_path).folder / "ca.pem").read_bytes())
+    settings = Settings(management_url=f"https://guest:guest@localhost:1/?cafile={file}")
+    file.unlink()
+    with pytest.raises(BrokerUnavailable, match=r"^SAGA_MANAGEMENT_URL: cafile: there is no such file$"):
+        await ask(settings, "overview")
 
 
 @pytest.mark.parametrize("server", BAD_SERVERS)
