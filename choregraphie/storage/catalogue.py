@@ -26,7 +26,7 @@ def fill(connection: Connection, service: Service, settings: Settings) -> None:
             connection.execute(insert(cls.TABLE), values)
     except (OperationalError, DatabaseRefused):
         raise
-    except (ArithmeticError, AttributeError, TypeError, ValueError, StatementError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, StatementError) as error:
         # A user wrote the catalogue, and must correct it.
         raise DatabaseRefused(f"SAGA_CATALOGUE {settings.catalogue}: {error_text(error)}") from error
 

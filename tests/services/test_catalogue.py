@@ -92,3 +92,13 @@ def test_a_missing_catalogue_is_named(tmp_path: Path) -> None:
         open_harness(STOCK, settings),
     ):
         pass
+
+
+def test_a_table_that_a_service_misses_in_the_catalogue_is_named(tmp_path: Path) -> None:
+    """A service of a user's own asks for it without a default."""
+    service = Service("stock", seed=lambda catalogue: [catalogue["produits"]])
+    with (
+        pytest.raises(DatabaseRefused, match=r"^SAGA_CATALOGUE .*: 'produits'$"),
+        open_harness(service, Settings(database_url=f"sqlite:///{tmp_path}/s.sqlite3")),
+    ):
+        pass
