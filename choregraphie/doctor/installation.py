@@ -32,8 +32,20 @@ def examine_installation(application: Application, settings: Settings) -> Iterat
     given = settings.model_fields_set - ({"catalogue"} if settings.catalogue == application.seed else set())
     shown = ", ".join(f"{PREFIX}{name.upper()}" for name in sorted(given))
     yield Finding("settings", Verdict.OK, f"set: {shown}" if shown else "all as they are by default")
+    yield from _secret_files(settings)
+
+
+def _secret_files(settings: Settings) -> Iterator[Finding]:
     for key, path in settings.secret_files():
-        if Path(path).stat().st_mode & 0o007:
+        try:
+            mode = Path(path).stat().st_mode
+        except OSError as error:  # it was read at the start
+            what = f"{key}: {path}: {error.strerror}"
+            yield Finding(
+                "settings", Verdict.WARNING, what, "put it back: it is read again when a login is refused"
+            )
+            continue
+        if mode & 0o007:
             what = f"{key}: everybody on this machine can read {path}"
             yield Finding("settings", Verdict.WARNING, what, f"chmod 400 {path}")
 

@@ -90,7 +90,7 @@ class ServiceHarness:
         return [envelope.type for envelope in self.envelopes]
 
     def inspect(self) -> dict[str, Any]:
-        """The business state, as `python -m services inspect` shows it."""
+        """The business state, as the command `inspect` shows it."""
         with self.database.begin() as connection:
             return self.service.inspect(connection)
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from choregraphie.doctor import Finding, Verdict
 from choregraphie.doctor.broker import clock, examine_broker, nodes
-from choregraphie.doctor.installation import satisfies
+from choregraphie.doctor.installation import examine_installation, satisfies
 from choregraphie.doctor.queues import service_queues
 from choregraphie.doctor.rabbitmq_versions import judge
 from choregraphie.messaging import QueueCount
 from choregraphie.settings import Settings
 from services.application import APP
 from tests.support.fake_management import management_that_answers
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOW = dt.datetime(2026, 11, 29, 12, tzinfo=dt.UTC)
 
@@ -118,6 +121,15 @@ def test_of_each_service_what_waits_and_what_died_is_told() -> None:
     ]
     (missing, *_) = service_queues(APP, Settings(), {})
     assert (missing.verdict, missing.what) == (Verdict.WRONG, "stock.inbox does not exist")
+
+
+def test_a_file_of_secrets_that_has_gone_since_the_start_is_a_finding(tmp_path: Path) -> None:
+    file = tmp_path / "amqp-url"
+    file.write_text("amqp://u:p@broker.example/")
+    settings = APP.read_settings({"SAGA_AMQP_URL_FILE": str(file)})
+    file.unlink()
+    (warning,) = [one for one in examine_installation(APP, settings) if one.verdict is Verdict.WARNING]
+    assert warning.what == f"SAGA_AMQP_URL_FILE: {file}: No such file or directory"
 
 
 def test_a_management_that_refuses_or_answers_nonsense_is_a_finding() -> None:
