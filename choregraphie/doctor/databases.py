@@ -42,6 +42,9 @@ def examine_databases(application: Application, settings: Settings) -> Iterator[
         yield version
         if condition.clock is not None:
             yield clock(f"clock of the {about}", condition.clock, before, after)
+        if condition.unwritable:
+            what = f"nothing can be written: {condition.unwritable}"
+            yield Finding(about, Verdict.WRONG, what, "its worker waits until that has ended; see its log")
         if version.verdict is Verdict.OK:
             yield _outbox(application, service, condition, after)
 

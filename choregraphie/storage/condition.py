@@ -4,11 +4,13 @@ import datetime as dt
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
 
+from choregraphie.errors import DatabaseUnavailable
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
-from choregraphie.storage.database import IDENTITY, open_for_reading, versions_of
-from choregraphie.storage.engine import database_url, is_missing
+from choregraphie.storage.database import IDENTITY, Database, open_for_reading, versions_of
+from choregraphie.storage.engine import database_url, engine_for, error_text, is_missing
 from choregraphie.storage.outbox import OUTBOX
 
 Versions = tuple[int, int]
@@ -25,6 +27,7 @@ class DatabaseCondition:
     unpublished  events decided and not published; 0 of other versions than the expected ones
     oldest       when the oldest of them was decided
     clock        what the server's clock shows; None for a file
+    unwritable   why nothing can be written: locked by another process, read-only; empty when it can
     """
 
     name: str
@@ -32,12 +35,13 @@ class DatabaseCondition:
     unpublished: int
     oldest: dt.datetime | None
     clock: dt.datetime | None
+    unwritable: str
 
 
 def condition_of(service: Service, settings: Settings) -> DatabaseCondition | None:
     """The condition of the database of `service`; None when its file does not exist.
 
-    Raises DatabaseRefused when it cannot be read.
+    Raises DatabaseRefused when it cannot be read. A database that is locked for writing takes some seconds.
     """
     url = database_url(service.name, settings)
     if is_missing(url):
@@ -51,4 +55,19 @@ def condition_of(service: Service, settings: Settings) -> DatabaseCondition | No
         # The tables of another version may have other columns.
         readable = versions == versions_of(service)
         number, oldest = connection.execute(_PENDING).one() if readable else (0, None)
-    return DatabaseCondition(found.name if found else "", versions, number, oldest, clock)
+    unwritable = _why_unwritable(service, settings) if readable else ""
+    return DatabaseCondition(found.name if found else "", versions, number, oldest, clock, unwritable)
+
+
+def _why_unwritable(service: Service, settings: Settings) -> str:
+    """Why a transaction that writes nothing cannot begin as a writer within some seconds; empty when it can."""
+    database = Database(engine_for(database_url(service.name, settings)))
+    try:
+        with database.begin() as connection:
+            if connection.dialect.name != "sqlite":
+                connection.exec_driver_sql("LOCK TABLE outbox IN ROW EXCLUSIVE MODE")
+    except (DatabaseUnavailable, DBAPIError, database.driver.Error) as error:
+        return error_text(error)
+    finally:
+        database.close()
+    return ""

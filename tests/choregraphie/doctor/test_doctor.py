@@ -131,6 +131,21 @@ def test_a_database_that_is_older_newer_foreign_or_damaged_is_named(saga: SagaFi
         (tmp_path / "stock.sqlite3").unlink()
 
 
+def test_a_database_that_another_process_has_locked_for_writing_is_wrong(
+    saga: SagaFixture, tmp_path: Path
+) -> None:
+    with sqlite3.connect(f"{saga.folder}/stock.sqlite3") as whole:
+        whole.execute("VACUUM INTO ?", (f"{tmp_path}/stock.sqlite3",))
+    whole.close()
+    url = f"sqlite:///{tmp_path}/{{service}}.sqlite3"
+    assert "database of stock" not in wrong(doctor(saga, database_url=url))
+    other = sqlite3.connect(tmp_path / "stock.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    done = doctor(saga, database_url=url)
+    other.close()
+    assert wrong(done)["database of stock"] == "nothing can be written: database is locked"
+
+
 def test_events_that_stay_unpublished_are_wrong_and_listed_by_the_named_command(
     saga: SagaFixture, tmp_path: Path
 ) -> None:
