@@ -107,22 +107,25 @@ class _Comparison:
                 yield Difference(Kind.POLICY, queue.name, what, remedy)
 
     def _after_a_loss(self, queue: Queue) -> str:
-        speakers = [
-            one.exchange.removesuffix(".events")
-            for one in self.wanted.bindings
-            if one.queue == queue.name and one.exchange.endswith(".events") and queue.name != HISTORY
+        senders = [
+            sender for one in self.wanted.bindings if one.queue == queue.name for sender in self._senders(one)
         ]
-        resent = dict.fromkeys(self.remedies.resend(speaker) for speaker in speakers)
+        resent = dict.fromkeys(map(self.remedies.resend, senders))
         return "; then ".join([self.remedies.apply, *resent])
+
+    def _senders(self, binding: Binding) -> list[str]:
+        """Whose messages a service misses without `binding`."""
+        if binding.queue == HISTORY:
+            return []
+        return [one for one in self.sagas.speakers if binding.exchange in self.wanted.published_by(one)]
 
     def missing_bindings(self) -> Iterator[Difference]:
         for binding in self.wanted.bindings:
             gone = binding.exchange not in self.live.exchanges or binding.queue not in self.live.queues
             if gone or binding in self.live.bindings:
                 continue
-            sender = binding.exchange.removesuffix(".events")
-            lost = sender != binding.exchange and binding.queue != HISTORY
-            remedy = f"{self.remedies.apply}; then {self.remedies.resend(sender)}" if lost else self.remedies.apply
+            resent = map(self.remedies.resend, self._senders(binding))
+            remedy = "; then ".join([self.remedies.apply, *resent])
             what = f"is not bound to {binding.exchange} by {binding.key}"
             yield Difference(Kind.BINDING_MISSING, binding.queue, what, remedy)
 
