@@ -9,8 +9,10 @@ state_space, reduction      the full exploration of the runs, and the one with p
 report                      the outcome as text and as data
 documents, operations       AsyncAPI and JSON Schema documents; what a service hears and says in them
 graph, layout, formats      the diagram: what it shows, where, and as Mermaid, DOT or SVG
-promela, promela_rules, promela_names
+promela, promela_rules, promela_names, promela_text
                             a model of the runs and the rules on them, for the model checker SPIN
+promela_orchestrated, promela_words, promela_orchestrator, promela_services, promela_orchestrated_rules
+                            the same of an orchestrated saga
 """
 
 from choregraphie.prover.check import Proof, prove

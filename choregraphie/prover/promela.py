@@ -17,48 +17,25 @@ Every transition sets a bit that was not set, so every run ends.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from choregraphie.orchestration.wiring import Orchestrated
 from choregraphie.prover.promela_names import Names, all_of, any_of
+from choregraphie.prover.promela_orchestrated import orchestrated_promela
 from choregraphie.prover.promela_rules import formulas
+from choregraphie.prover.promela_text import REACHABLE, SAID, Option, header, process, statement
 from choregraphie.saga.choreography import Choreography, Deadline, EventClass, Reaction
-
-# The comment at what some run must do. SPIN lists what no run reached; the comment names the rule that this
-# breaks.
-REACHABLE, SAID = "rule reachable", "rule said"
-
-_HEADER = """\
-/* The saga {name}, which begins with {starts}: one instance of it.
- *
- * Check a rule:         spin -search -a -ltl undone FILE       "errors: 0": it holds
- * Read a broken run:    spin -t FILE                           after such a search
- * Check reachability:   spin -search -a -ltl reachable FILE    lists what no run reached; the lines that say
- *                                                              "rule reachable" or "rule said" break that rule
- *
- * A message is in flight once it was said and until the inbox has taken it, so any event may overtake any other.
- * A repeated message finds itself in the inbox and changes nothing: it needs no transition.
- */
-"""
-
-
-@dataclass(frozen=True)
-class _Option:
-    """One thing that a process may do, in one step. `rule`: the one that is broken when no run does it."""
-
-    guard: str
-    effects: tuple[str, ...]
-    sentence: str
-    rule: str = ""
 
 
 def promela(choreography: Choreography) -> str:
     """The model with one LTL formula for each rule that a run can break; the formula has the rule's name."""
+    if isinstance(choreography, Orchestrated):
+        return orchestrated_promela(choreography.orchestration)
     names = Names(choreography)
     parts = [
-        _HEADER.format(name=choreography.name, starts=choreography.starts.TYPE),
+        header(choreography.name, choreography.starts.TYPE),
         *_state(names),
         _client(names),
-        *(_process(name, options) for name, options in _processes(names)),
+        *(process(name, options) for name, options in _processes(names)),
         *(f"ltl {rule} {{ {formula} }}\n" for rule, formula in formulas(names).items()),
     ]
     return "\n".join(parts)
@@ -75,7 +52,7 @@ def _state(names: Names) -> Iterator[str]:
     yield "".join(f"#define {name} {condition}\n" for name, condition in names.definitions().items())
 
 
-def _processes(names: Names) -> Iterator[tuple[str, list[_Option]]]:
+def _processes(names: Names) -> Iterator[tuple[str, list[Option]]]:
     for service in dict.fromkeys(r.service for r in names.reactions):
         own = [r for r in names.reactions if r.service == service]
         yield names.service(service), [option for reaction in own for option in _options(names, reaction)]
@@ -83,56 +60,40 @@ def _processes(names: Names) -> Iterator[tuple[str, list[_Option]]]:
         yield f"clock_{number}", list(_clock(names, deadline))
 
 
-def _process(name: str, options: list[_Option]) -> str:
-    """A service or a clock may wait for ever: SPIN takes `end` for a proper end."""
-    lines = ["end:", "    do", *(f"    :: {_statement(option)}" for option in options), "    od"]
-    return "\n".join([f"active proctype {name}()", "{", *lines, "}\n"])
-
-
 def _client(names: Names) -> str:
     """Some clients never ask to cancel: a run may end without it."""
     starts, asked = (
-        _statement(_Option("true", _say(names, event, event.SAID_BY), f"client says {event.TYPE}"))
+        statement(Option("true", _say(names, event, event.SAID_BY), f"client says {event.TYPE}"))
         for event in (names.choreography.starts, names.choreography.cancel_asked)
     )
     lines = [f"    {starts};", "    if", f"    :: {asked}", "    :: true /* never asks to cancel */", "    fi"]
     return "\n".join(["active proctype client()", "{", *lines, "}\n"])
 
 
-def _statement(option: _Option) -> str:
-    comment = f"/* {option.rule} */ " if option.rule else ""
-    effects = ";\n            ".join(option.effects)
-    return (
-        f"atomic {{ {option.guard} ->\n"
-        f'        d_step {{ {comment}printf("{option.sentence}\\n");\n'
-        f"            {effects} }} }}"
-    )
-
-
-def _clock(names: Names, deadline: Deadline) -> Iterator[_Option]:
+def _clock(names: Names, deadline: Deadline) -> Iterator[Option]:
     for event in deadline.says:
         effects = (f"{names.expired(deadline)} = 1", *_say(names, event, deadline.service))
-        yield _Option(
+        yield Option(
             names.runs(deadline), effects, f"the deadline of {deadline.service} passes: it says {event.TYPE}"
         )
 
 
-def _options(names: Names, reaction: Reaction) -> Iterator[_Option]:
+def _options(names: Names, reaction: Reaction) -> Iterator[Option]:
     """Everything that may happen when the reaction's event, or the last event of its join, is delivered."""
     heard, tried = (_hearing(reaction, word) for word in ("and", "or"))
     new, taken = [f"!{names.taken(reaction)}"], f"{names.taken(reaction)} = 1"
     said = [names.said(event) for event in reaction.awaits]
     if names.is_taken_back(reaction):
         tombstone = names.tombstone(reaction)
-        yield _Option(all_of([*said, *new, tombstone]), (taken,), heard + "too late: it has been undone already")
+        yield Option(all_of([*said, *new, tombstone]), (taken,), heard + "too late: it has been undone already")
         new.append(f"!{tombstone}")
     for option in (
         _decision(names, reaction) if names.choreography.decides(reaction) else _answers(names, reaction)
     ):
         guard = all_of([*said, *new, option.guard])
-        yield _Option(guard, (taken, *option.effects), heard + option.sentence, option.rule)
+        yield Option(guard, (taken, *option.effects), heard + option.sentence, option.rule)
     last_try = _giving_up(names, reaction)
-    yield _Option(all_of([any_of(said), *new]), (taken, *last_try.effects), tried + last_try.sentence)
+    yield Option(all_of([any_of(said), *new]), (taken, *last_try.effects), tried + last_try.sentence)
 
 
 def _hearing(reaction: Reaction, word: str) -> str:
@@ -143,40 +104,40 @@ def _rule(names: Names, reaction: Reaction) -> str:
     return REACHABLE if set(reaction.awaits) <= names.choreography.said else SAID
 
 
-def _answers(names: Names, reaction: Reaction) -> Iterator[_Option]:
+def _answers(names: Names, reaction: Reaction) -> Iterator[Option]:
     taken_back = [r for r in names.reactions if names.takes_back(reaction, r)]
     undoes = (f"{names.done(r)} = 0; {names.tombstone(r)} = 1" for r in taken_back)
     done = (f"{names.done(reaction)} = 1", *undoes)
     rule = _rule(names, reaction)
     if not reaction.says:
-        yield _Option("true", done, "says nothing", rule)
+        yield Option("true", done, "says nothing", rule)
     for event in reaction.says:
         said = _say(names, event, reaction.service)
         if event is reaction.refusal and not reaction.undoing:
-            yield _Option("true", said, f"refuses, says {event.TYPE}", rule)
+            yield Option("true", said, f"refuses, says {event.TYPE}", rule)
         else:
-            yield _Option("true", (*done, *said), f"says {event.TYPE}", rule)
+            yield Option("true", (*done, *said), f"says {event.TYPE}", rule)
 
 
-def _giving_up(names: Names, reaction: Reaction) -> _Option:
+def _giving_up(names: Names, reaction: Reaction) -> Option:
     perhaps = f"{names.done(reaction)} = 1"
     if reaction.refusal and not names.choreography.decides(reaction):
         said = _say(names, reaction.refusal, reaction.service)
-        return _Option("true", (perhaps, *said), f"gives up, says {reaction.refusal.TYPE}")
-    return _Option("true", (perhaps, f"{names.dead(reaction)} = 1"), "gives up, and says nothing")
+        return Option("true", (perhaps, *said), f"gives up, says {reaction.refusal.TYPE}")
+    return Option("true", (perhaps, f"{names.dead(reaction)} = 1"), "gives up, and says nothing")
 
 
-def _decision(names: Names, reaction: Reaction) -> Iterator[_Option]:
+def _decision(names: Names, reaction: Reaction) -> Iterator[Option]:
     """The decider compares and sets. What came too early is kept: it counts in `noted`, `refused` and `ready`."""
     done = (f"{names.done(reaction)} = 1",)
     open_to = _open_to(names, reaction)
     rule = _rule(names, reaction)
     for event in reaction.says:
         said = _say(names, event, reaction.service)
-        yield _Option(open_to.get(event, "false"), (*done, *said), f"says {event.TYPE}", rule)
+        yield Option(open_to.get(event, "false"), (*done, *said), f"says {event.TYPE}", rule)
     sayable = any_of(open_to[event] for event in reaction.says if event in open_to)
     waits = "true" if sayable == "false" else f"!{sayable}"
-    yield _Option(waits, done, "decides nothing", "" if reaction.says else rule)
+    yield Option(waits, done, "decides nothing", "" if reaction.says else rule)
 
 
 def _open_to(names: Names, reaction: Reaction) -> dict[EventClass, str]:

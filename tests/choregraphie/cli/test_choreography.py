@@ -12,6 +12,7 @@ from choregraphie.prover import Rule, promela
 from contracts.choreography import CHOREOGRAPHY
 from services.__main__ import main
 from services.application import APP
+from services.orchestration import ORCHESTRATED
 from tests.choregraphie.prover.broken import BROKEN
 
 Captured = pytest.CaptureFixture[str]
@@ -77,6 +78,8 @@ def test_schemas_shows_one_schema_or_all(capsys: Captured) -> None:
 def test_promela_prints_the_model_that_spin_checks(capsys: Captured) -> None:
     assert main(["choreography", "promela"]) == 0
     assert capsys.readouterr().out == promela(CHOREOGRAPHY)
+    assert run_command_line(ORCHESTRATED, ["choreography", "promela"]) == 0
+    assert "active proctype orchestrator()" in capsys.readouterr().out
 
 
 def test_generate_writes_every_document_and_nothing_else(capsys: Captured, tmp_path: Path) -> None:
