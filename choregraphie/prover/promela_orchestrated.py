@@ -40,33 +40,35 @@ def orchestrated_promela(saga: Orchestration) -> str:
     return "\n".join(parts)
 
 
-def _state(words: Words) -> Iterator[str]:
+_ROW = ("started", "doomed", "failing", "completed", "compensated", "review")
+_NEVER = ("wrong_decision", "foreign_event", "said_again")
+
+
+def _bits(words: Words) -> dict[str, list[str]]:
+    """Every bit of the state, by what its kind means."""
     steps, sent = words.saga.all_steps, [command for command in words.commands if command.SAID_TO]
-    bits = {
+    of_commands = {
+        what: [words.of_command(what, command) for command in words.commands] for what in ("done", "tombstone")
+    }
+    known = ("asked", "executed", "refused", "undone")
+    return {
         "said: from now on it may be received": [words.said(one.event, one.answers) for one in words.words],
         "in the inbox": [words.taken(one) for one in words.words],
-        "carried out and not undone, or perhaps: who gave up may have made its external call": [
-            words.of_command("done", command) for command in words.commands
-        ],
-        "undone: what comes after that does nothing": [
-            words.of_command("tombstone", command) for command in words.commands
-        ],
+        "carried out and not undone, or perhaps: who gave up may have made its external call": of_commands["done"],
+        "undone: what comes after that does nothing": of_commands["tombstone"],
         "given up without a refusal: a dead letter, which needs a person": [
             words.of_command("dead", command) for command in sent
         ],
-        "what the orchestrator knows of each step": [
-            words.of_step(what, step) for step in steps for what in ("asked", "executed", "refused", "undone")
-        ],
-        "the state of its row; review: a person must look": [
-            *("started", "doomed", "failing", "completed", "compensated", "review")
-        ],
-        "never: a decision against the rules, a word that is another's to say, a command said before": [
-            *("wrong_decision", "foreign_event", "said_again")
-        ],
+        "what the orchestrator knows of each step": [words.of_step(w, step) for step in steps for w in known],
+        "the state of its row; review: a person must look": [*_ROW],
+        "never: a decision against the rules, a word that is another's to say, a command said before": [*_NEVER],
     }
-    for meaning, names in bits.items():
+
+
+def _state(words: Words) -> Iterator[str]:
+    for meaning, names in _bits(words).items():
         yield f"/* {meaning} */\n" + "".join(f"bit {name};\n" for name in names)
-    places = ", ".join(words.of_step("place", step) for step in steps)
+    places = ", ".join(words.of_step("place", step) for step in words.saga.all_steps)
     yield "/* the order of execution, and the step whose undoing is awaited */\n"
     yield f"byte executed, {places}, undoing;\n"
     yield (
