@@ -68,7 +68,10 @@ class DeadLetterQueues:
                 found.append(delivery._replace(tag=self._number))
                 silences = 0
             elif not await self.count(service):
-                break
+                # Letters that the broker has sent are not counted any more, and may still be on their way.
+                await reader.flush()
+                if reader.is_empty:
+                    break
             elif (silences := silences + 1) > LONGEST_SILENCE:
                 raise BrokerUnavailable(f"{dlq(service)} holds letters, and the broker delivers none")
         return found
@@ -100,6 +103,11 @@ class _Reader:
         self._room = 0
         self._prefetch = FIRST_PREFETCH
         self._lost: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every letter that has arrived was given out."""
+        return self._arrived.empty()
 
     async def next(self) -> tuple[Consuming, Delivery] | None:
         """The next letter with its consumer; None when none comes for a while."""

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 def test_a_given_up_undoing_is_sent_back_and_a_refused_step_is_not(stopped_saga: SagaFixture) -> None:
     saga = stopped_saga
     broken = saga.start("paiement", gateway_failure_rate=1)
-    saga.start("stock", "commande", "notification").await_ready()
-    broken.await_ready()
+    for worker in (broken, saga.start("stock", "commande", "notification")):
+        worker.await_ready()
     saga.subscription = saga.foreign_client.subscribe(
         *(f"{name}.events" for name in ("client", "stock", "paiement", "commande"))
     )
@@ -54,6 +54,7 @@ def test_a_given_up_undoing_is_sent_back_and_a_refused_step_is_not(stopped_saga:
     done = json.loads(dlq(saga, "replay", "--all", "--json", "--because", "the gateway answers", code=1))
     assert (done["sent"], done["refused"]) == (1, 1)
     saga.await_events(order, "paiement.rembourse")
+    await_count(saga, "paiement.dlq", 1)
     assert [letter["type"] for letter in letters(saga)] == ["stock.reserve"]
 
     # Forced, it has no effect: its refusal was said.
@@ -146,6 +147,7 @@ async def test_letters_that_come_meanwhile_stay_where_they_are(
         await queues.flush()
     assert sent == 300
     await asyncio.to_thread(await_count, saga, "paiement.inbox", 300)
+    await asyncio.to_thread(await_count, saga, "paiement.dlq", 4)
     found = await asyncio.to_thread(letters, saga)
     assert len(found) == 4
     assert {letter["commande_id"][:4] for letter in found} == {"LATE", "CMD-"}
@@ -158,6 +160,7 @@ def test_letters_that_are_not_selected_stay_in_their_sequence(idle_saga: SagaFix
         set_aside(saga.foreign_client, reserved(f"CMD-{number:02}"), headers={"x-saga-reason": reason})
     before = [letter["commande_id"] for letter in letters(saga, "--reason", "exhausted")]
     assert "10 sent back" in dlq(saga, "replay", "--reason", "invalid")
+    await_count(saga, "paiement.dlq", 10)
     assert [letter["commande_id"] for letter in letters(saga)] == before
     await_count(saga, "paiement.inbox", 10)
 
@@ -184,9 +187,10 @@ def test_bad_bytes_and_bad_properties_stop_nothing(idle_saga: SagaFixture) -> No
     done = json.loads(dlq(saga, "replay", "--all", "--json", code=1))
     assert done["effects"] == {"runs": 5, "set_aside_again": 2}
     await_count(saga, "paiement.inbox", 5)
+    await_count(saga, "paiement.dlq", 2)
     assert {letter["size"] for letter in letters(saga)} == {7, 300_000}
     assert "2 sent back" in dlq(saga, "replay", "--all", "--force")
-    bodies = [message.body for _ in range(7) if (message := saga.foreign_client.get("paiement.inbox", 5))]
+    bodies = [message.body for _ in range(7) if (message := saga.foreign_client.get("paiement.inbox", 90))]
     assert sorted(bodies) == sorted(one["body"] for one in bad.values())
 
 
@@ -201,9 +205,10 @@ def test_a_held_letter_is_sent_back_by_its_id_alone(idle_saga: SagaFixture) -> N
     assert held[first["id"]].startswith("alice at ")
     assert held[first["id"]].endswith(": asked the bank")
     assert "1 sent back" in dlq(saga, "replay", "--all")
+    await_count(saga, "paiement.dlq", 1)
     assert "1 sent back" in dlq(saga, "replay", first["id"])
     assert [record["act"] for record in audit(saga)] == ["held", "replayed", "replayed"]
-    bodies = [message.body for _ in "12" if (message := saga.foreign_client.get("paiement.inbox", 5))]
+    bodies = [message.body for _ in "12" if (message := saga.foreign_client.get("paiement.inbox", 90))]
     assert bodies == [reserved("CMD-2"), reserved("CMD-1")]
 
 

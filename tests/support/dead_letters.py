@@ -13,11 +13,20 @@ if TYPE_CHECKING:
     from tests.support.saga_fixture import SagaFixture
 
 
+QUEUE = "paiement.dlq"
+# They take every letter and leave it in its queue.
+LOOKS = {"list", "show", "hold", "edit"}
+
+
 def dlq(saga: SagaFixture, *arguments: str, code: int = 0, **settings: Any) -> str:
-    """Run `dlq …`; returns what it printed, the errors when it failed."""
+    """Run `dlq …`; returns what it printed, the errors when it failed. The letters that it left are back then."""
+    looks = code == 0 and arguments[0] in LOOKS
+    before = saga.foreign_client.count(QUEUE) if looks else 0
     done = command("dlq", *arguments, **(saga.settings | settings))
     assert done.returncode == code, (done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
+    if looks:
+        until(lambda: saga.foreign_client.count(QUEUE) >= before, "the broker has put back what was taken")
     return done.stdout or done.stderr
 
 
