@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from scripts import installed_server
 from scripts.installed_server import NodeError
 from scripts.private_node import PrivateNode
 from tests.support.foreign_client import ForeignClient
+from tests.support.workers import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,13 +36,18 @@ def run(node: PrivateNode, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
+def registers(node: PrivateNode) -> Iterator[Path]:
+    """The files in which the node registers its quorum queues."""
+    return node.directory.rglob("names.dets")
+
+
 def test_what_was_confirmed_survives_a_power_cut(node: PrivateNode) -> None:
     url = node.start()
     with ForeignClient(url) as client:
         client.declare_queue("kept")
-        # RabbitMQ registers a quorum queue half a second after its declaration. A power cut before that leaves
-        # 3.10 with a queue without a leader.
-        time.sleep(1.5)
+        # RabbitMQ registers a quorum queue a while after its declaration. A power cut before that leaves 3.10 with
+        # a queue without a leader.
+        until(lambda: any(b"kept" in names.read_bytes() for names in registers(node)), "the queue is registered")
         client.publish("", "kept", b"hello", delivery_mode=2)
     node.kill()
     assert not node.running()
