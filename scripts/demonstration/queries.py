@@ -22,7 +22,7 @@ from scripts.demonstration.saga import application
 from scripts.demonstration.scenarios import Scenario
 
 # Stock records a sale after the order is created, and answers with no event: so the check may have to wait.
-SETTLING_SECONDS = 10
+SETTLING_SECONDS = 60
 
 
 def read_final_state(

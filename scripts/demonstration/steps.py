@@ -18,7 +18,7 @@ from scripts.demonstration.processes import ROOT, DemoError, Processes
 from scripts.demonstration.scenarios import Scenario
 from scripts.probes import port_is_free
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
 POLL_SECONDS = 0.1
 # The port of the monitor's web page, unless it is taken.
 WEB_PORT = 8787

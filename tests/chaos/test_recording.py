@@ -117,4 +117,4 @@ def test_the_time_that_a_worker_was_frozen_does_not_count_as_shutdown(worker: Wo
     worker_exit = worker.exit_record()
     assert worker_exit is not None
     assert (worker_exit.code, worker_exit.killed, worker_exit.sigterms) == (-signal.SIGTERM, False, 2)
-    assert worker_exit.seconds <= 10
+    assert worker_exit.seconds <= 60

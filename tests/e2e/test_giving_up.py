@@ -55,11 +55,12 @@ def test_a_lost_answer_costs_another_try_and_nothing_else(stopped_saga: SagaFixt
     settings = {"gateway_failure_rate": 0.5, "retry_delays": ",".join(["0.05"] * 1 + ["0.1"] * 19)}
     saga.settings |= settings
     saga.start_all()
-    orders = [saga.order(montant=10) for _ in range(10)]
+    # So many that at least one answer is lost.
+    orders = [saga.order(montant=10) for _ in range(20)]
     for order in orders:
         saga.await_events(order, "commande.creee")
     comptes = saga.inspect("paiement")
-    assert comptes["comptes"]["CLIENT-123"]["solde"] == 100_000 - 100
-    assert comptes["mouvements"]["debits"] == {"nombre": 10, "montant": 100.0}
+    assert comptes["comptes"]["CLIENT-123"]["solde"] == 100_000 - 200
+    assert comptes["mouvements"]["debits"] == {"nombre": 20, "montant": 200.0}
     assert saga.workers["paiement"].logged("call.failed")
     assert saga.foreign_client.count("paiement.dlq") == 0

@@ -23,7 +23,7 @@ MAIL = ("key-1", "CMD-1", "Votre commande CMD-1 est confirmée", "Bonjour,\n\nc'
 
 
 def smtp(server: MailServer) -> Smtp:
-    return Smtp(f"smtp://127.0.0.1:{server.port}", "clients.invalid", 5)
+    return Smtp(f"smtp://127.0.0.1:{server.port}", "clients.invalid", 60)
 
 
 async def test_a_mail_reaches_the_server_unchanged() -> None:
