@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
@@ -62,7 +62,8 @@ def _encrypted(request: Request) -> bool:
 def _of_another_site(request: Request) -> bool:
     # Our own form sends "null", because of no-referrer. Sec-Fetch-Site is checked where a browser sends it.
     origin, context = request.headers.get("origin", "null"), request.headers.get("sec-fetch-site", "same-origin")
-    foreign = origin != "null" and urlsplit(origin).netloc != request.headers.get("host")
+    parts = _split(origin)
+    foreign = origin != "null" and (parts is None or parts.netloc != request.headers.get("host"))
     return foreign or context not in {"same-origin", "none"}
 
 
@@ -80,6 +81,14 @@ async def _fields(request: Request) -> dict[str, str]:
 
 def _within(address: str) -> str:
     """`address` if it is one of our pages, else the first page."""
-    parts = urlsplit(address.replace("\\", "/"))
-    inside = address.startswith("/") and not parts.scheme and not parts.netloc and address.isprintable()
-    return address if inside else "/"
+    parts = _split(address.replace("\\", "/"))
+    inside = parts is not None and address.startswith("/") and not parts.scheme and not parts.netloc
+    return address if inside and address.isprintable() else "/"
+
+
+def _split(address: str) -> SplitResult | None:
+    """The parts of an address; None when it is none, such as `//[`."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return None

@@ -142,16 +142,18 @@ def test_only_a_proxy_on_this_machine_is_believed(client: str, *, secure: bool) 
 
 
 @pytest.mark.parametrize(
-    "wanted", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:1", "x"]
+    "wanted", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:1", "x", "//["]
 )
 def test_signing_in_leads_to_no_other_site(closed: Served, wanted: str) -> None:
+    assert get(closed.at("/login"), params={"next": wanted}).status_code == 200
     answer = httpx.post(closed.at("/login"), data={"token": TOKEN, "next": wanted})
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
 def test_a_form_of_another_site_signs_nobody_in(closed: Served) -> None:
-    headers = {"origin": "https://evil.example"}
-    assert httpx.post(closed.at("/login"), data={"token": TOKEN}, headers=headers).status_code == 403
+    for origin in ("https://evil.example", "http://["):
+        headers = {"origin": origin}
+        assert httpx.post(closed.at("/login"), data={"token": TOKEN}, headers=headers).status_code == 403
     headers = {"origin": "null", "sec-fetch-site": "cross-site"}
     assert httpx.post(closed.at("/login"), data={"token": TOKEN}, headers=headers).status_code == 403
     assert httpx.post(closed.at("/login"), content=b"x" * 100_000).status_code == 403
