@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 from choregraphie import UserError
 from choregraphie.application import Application
@@ -33,14 +34,14 @@ def write_secrets(application: Application, into: Path, broker: str, database: s
     passwords = {}
     for one in known:
         passwords[one.name] = files.keep(one.name)
-        login = f"{one.name}:{passwords[one.name]}@{broker}"
+        login = f"{one.name}:{quote(passwords[one.name], safe='')}@{broker}"
         files.write(one.name, {AMQP_URL: f"amqp://{login}:5672/"})
         if one.tags:
             files.write(one.name, {MANAGEMENT_URL: f"http://{login}:15672"})
     for service in application.own:
         password = files.keep(DATABASE, service)
         # As amqp: is: the network is the deployment's own, and its servers have no certificates.
-        url = f"postgresql://{service}:{password}@{database}/{service}?sslmode=disable"
+        url = f"postgresql://{service}:{quote(password, safe='')}@{database}/{service}?sslmode=disable"
         files.write(service, {DATABASE_URL: url})
     files.keep(DATABASE)
     files.keep(DASHBOARD)
@@ -63,9 +64,8 @@ class _Files:
 
     def keep(self, folder: str, name: str = PASSWORD) -> str:
         """The content of the file `name`; a new password when it does not exist."""
-        path = self._files.folder / folder / name
-        if path.exists():
-            return path.read_text(encoding="ascii").strip()
+        if (kept := self._files.read(folder, name)) is not None:
+            return kept
         self.new.append(f"{folder}/{name}")
         password = new_password()
         self.write(folder, {name: password})

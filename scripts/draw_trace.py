@@ -52,7 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not spans:
         print(f"draw_trace.py: no span of {options.key} came", file=sys.stderr)
         return 1
-    options.into.write_text(drawing(spans, options.key), encoding="utf-8")
+    try:
+        options.into.write_text(drawing(spans, options.key), encoding="utf-8")
+    except OSError as error:
+        print(f"draw_trace.py: {options.into}: {error.strerror}", file=sys.stderr)
+        return 2
     print(f"{options.into}: {len(spans)} spans")
     return 0
 

@@ -22,9 +22,9 @@ class PasswordFiles:
 
     folder: Path
 
-    def read(self, name: str) -> str | None:
+    def read(self, name: str, file: str = PASSWORD) -> str | None:
         """The password of the identity `name`; None when there is none. Raises PasswordFile."""
-        path = self.folder / name / PASSWORD
+        path = self.folder / name / file
         try:
             found = path.read_text(encoding="ascii").strip()
         except FileNotFoundError:

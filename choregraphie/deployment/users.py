@@ -127,7 +127,7 @@ def _check_not_taken(
 
 
 def _contents(identity: Identity, password: str, settings: Settings, prefix: str) -> dict[str, str]:
-    login = f"{quote(prefix + identity.name, safe='')}:{password}"
+    login = f"{quote(prefix + identity.name, safe='')}:{quote(password, safe='')}"
     contents = {PASSWORD: password, AMQP_URL: _with_login(settings.current("amqp_url"), login)}
     if identity.tags and settings.management_url:
         contents[MANAGEMENT_URL] = _with_login(settings.current("management_url"), login)

@@ -52,6 +52,28 @@ def test_a_second_run_changes_nothing_and_replaces_what_was_deleted(tmp_path: Pa
     assert changed == {"stock/password", "stock/amqp-url", "stock/management-url"}
 
 
+def test_a_password_of_ones_own_is_escaped_in_the_urls(tmp_path: Path) -> None:
+    for place in ("stock/password", "postgres/stock"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_text("a/b@c:d\n")
+    write_secrets(APP, tmp_path, "broker", "postgres")
+    found = contents(tmp_path)
+    assert found["stock/amqp-url"] == "amqp://stock:a%2Fb%40c%3Ad@broker:5672/\n"
+    assert found["stock/database-url"].startswith("postgresql://stock:a%2Fb%40c%3Ad@postgres/")
+
+
+@pytest.mark.parametrize("content", ["", "\n", "sésame"])
+def test_what_is_no_password_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "stock").write_text(content)
+    monkeypatch.setattr("sys.argv", ["deployment_secrets", "--into", str(tmp_path)])
+    assert container_secrets.main() == 2
+    said = capsys.readouterr().err
+    assert (said.count("\n"), "postgres/stock: " in said) == (1, True)
+
+
 def test_the_files_are_for_containers_and_the_folder_for_its_owner(secrets: Path) -> None:
     modes = {stat.S_IMODE(path.stat().st_mode) for path in secrets.rglob("*") if path.is_file()}
     assert (stat.S_IMODE(secrets.stat().st_mode), modes) == (0o700, {0o444})

@@ -16,12 +16,15 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Link, StatusCode
 
 from choregraphie.telemetry.conventions import CONVERSATION_ID
+from scripts import draw_trace
 from scripts.otlp_receiver import OtlpReceiver, ReceivedSpan
 from scripts.trace_drawing import ERROR, about, drawing
 from tests.scripts.conftest import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 def received() -> list[ReceivedSpan]:
@@ -60,6 +63,16 @@ def test_the_picture_has_a_bar_for_each_span_of_the_order_and_a_line_for_each_li
     assert len(dashed) == 2
     red = [bar for bar in picture.iter("{http://www.w3.org/2000/svg}rect") if bar.attrib["fill"] == ERROR]
     assert len(red) == 1
+
+
+def test_a_picture_that_cannot_be_written_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spans = received()
+    monkeypatch.setattr(draw_trace, "about", lambda *_: spans)
+    nowhere = tmp_path / "no" / "where.svg"
+    assert draw_trace.main(["CMD-1", "--port", "0", "--quiet", "0.1", "--into", str(nowhere)]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"draw_trace.py: {nowhere}: No such file or directory"
 
 
 def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:

@@ -45,6 +45,13 @@ def test_a_password_stays_until_it_is_rotated(operator: Operator, parts: Parts) 
         assert client.publish("client.events", "commande.initiee", b"{}")
 
 
+def test_a_password_of_ones_own_is_used_whatever_it_holds(operator: Operator, prefix: str, tmp_path: Path) -> None:
+    (tmp_path / "stock").mkdir()
+    (tmp_path / "stock" / "password").write_text("a/b@c:d e\n")
+    assert operator.topology("users", "--into", str(tmp_path), "--prefix", prefix).code == 0
+    ForeignClient((tmp_path / "stock" / "amqp-url").read_text().strip()).close()
+
+
 def test_the_password_of_a_user_that_others_made_is_not_changed(
     operator: Operator, parts: Parts, tmp_path: Path
 ) -> None:
