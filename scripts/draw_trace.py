@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 try:
     from scripts.cli_parser import Parser, above_zero, whole
-    from scripts.otlp_receiver import OtlpReceiver
+    from scripts.otlp_receiver import OtlpReceiver, ReceivedSpan
     from scripts.trace_drawing import about, drawing
 except ModuleNotFoundError as missing:
     print(
@@ -28,7 +28,7 @@ POLL_SECONDS = 0.1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0 drawn, 1 no span of the order came, 2 usage error."""
+    """Exit code: 0 drawn, 1 no span of the order came, 2 usage error, or the file cannot be written."""
     parser = Parser("draw_trace.py", __doc__)
     parser.add_argument("key", help="the order, such as CMD-0001")
     parser.add_argument("--into", type=Path, default=Path("trace.svg"), metavar="FILE", help="default: trace.svg")
@@ -48,16 +48,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with receiver, contextlib.suppress(KeyboardInterrupt):
         print(f"waiting for spans of {options.key} at {receiver.url}; Ctrl-C draws what came", file=sys.stderr)
         _wait(receiver, options.key, options.quiet)
-    spans = about(receiver.spans, options.key)
+    return _draw(about(receiver.spans, options.key), options.key, options.into)
+
+
+def _draw(spans: Sequence[ReceivedSpan], key: str, into: Path) -> int:
     if not spans:
-        print(f"draw_trace.py: no span of {options.key} came", file=sys.stderr)
+        print(f"draw_trace.py: no span of {key} came", file=sys.stderr)
         return 1
     try:
-        options.into.write_text(drawing(spans, options.key), encoding="utf-8")
+        into.write_text(drawing(spans, key), encoding="utf-8")
     except OSError as error:
-        print(f"draw_trace.py: {options.into}: {error.strerror}", file=sys.stderr)
+        print(f"draw_trace.py: {into}: {error.strerror}", file=sys.stderr)
         return 2
-    print(f"{options.into}: {len(spans)} spans")
+    print(f"{into}: {len(spans)} spans")
     return 0
 
 
