@@ -86,7 +86,11 @@ def add_actions(actions: Any, application: Application) -> None:
     modelled = _described(actions, "promela", "a model for the model checker SPIN, with a formula for each rule")
     add_saga(modelled, application)
     modelled.set_defaults(do=_promela, only_sound=False)
-    generated = _described(actions, "generate", "write all of these documents into a folder")
+    generated = _described(
+        actions,
+        "generate",
+        "write all of these documents into a folder; of several sagas, each into one of its own",
+    )
     generated.add_argument(
         "--into", type=Path, required=True, metavar="FOLDER", help="`docs` for the shipped copies"
     )
@@ -160,10 +164,17 @@ def _promela(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _generate(options: argparse.Namespace, settings: Settings) -> int:
-    written = documents(the_saga(options), options.application.by_name, DELAYS)
+    application: Application = options.application
+    several = len(application.sagas) > 1
+    written = {
+        # Sagas may share services, and each has a document of a shared one.
+        options.into / (saga.name if several else "") / name: text
+        for saga in application.sagas
+        if options.saga in {None, saga.name}
+        for name, text in documents(saga, application.by_name, DELAYS).items()
+    }
     try:
-        for name, text in written.items():
-            path = options.into / name
+        for path, text in written.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -14,6 +14,7 @@ from services.__main__ import main
 from services.application import APP
 from services.orchestration import ORCHESTRATED
 from tests.choregraphie.prover.broken import BROKEN
+from tests.support.several_sagas import SEVERAL
 
 Captured = pytest.CaptureFixture[str]
 
@@ -80,6 +81,17 @@ def test_promela_prints_the_model_that_spin_checks(capsys: Captured) -> None:
     assert capsys.readouterr().out == promela(CHOREOGRAPHY)
     assert run_command_line(ORCHESTRATED, ["choreography", "promela"]) == 0
     assert "active proctype orchestrator()" in capsys.readouterr().out
+
+
+def test_sagas_that_share_services_are_written_into_folders_of_their_own(capsys: Captured, tmp_path: Path) -> None:
+    generate = ["choreography", "generate", "--into", str(tmp_path)]
+    names = [saga.name for saga in SEVERAL.sagas]
+    assert run_command_line(SEVERAL, [*generate, "--saga", names[0]]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == names[:1]
+    assert run_command_line(SEVERAL, generate) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    shared = {(tmp_path / name / "asyncapi" / "paiement.json").read_text() for name in names}
+    assert len(shared) == len(names)
 
 
 def test_generate_writes_every_document_and_nothing_else(capsys: Captured, tmp_path: Path) -> None:
