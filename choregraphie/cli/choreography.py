@@ -86,6 +86,12 @@ def add_actions(actions: Any, application: Application) -> None:
     modelled = _described(actions, "promela", "a model for the model checker SPIN, with a formula for each rule")
     add_saga(modelled, application)
     modelled.set_defaults(do=_promela, only_sound=False)
+    _add_generate(actions, application)
+    if application.scenario:
+        simulate.add(actions, application)
+
+
+def _add_generate(actions: Any, application: Application) -> None:
     generated = _described(
         actions,
         "generate",
@@ -96,8 +102,6 @@ def add_actions(actions: Any, application: Application) -> None:
     )
     add_saga(generated, application)
     generated.set_defaults(do=_generate, only_sound=False)
-    if application.scenario:
-        simulate.add(actions, application)
 
 
 def _described(actions: Any, name: str, what: str) -> argparse.ArgumentParser:

@@ -90,8 +90,6 @@ def test_sagas_that_share_services_are_written_into_folders_of_their_own(capsys:
     assert [path.name for path in tmp_path.iterdir()] == names[:1]
     assert run_command_line(SEVERAL, generate) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
-    shared = {(tmp_path / name / "asyncapi" / "paiement.json").read_text() for name in names}
-    assert len(shared) == len(names)
 
 
 def test_generate_writes_every_document_and_nothing_else(capsys: Captured, tmp_path: Path) -> None:
