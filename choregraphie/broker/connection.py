@@ -11,7 +11,7 @@ import functools
 import os
 import socket
 import traceback
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import aio_pika
@@ -122,6 +122,32 @@ def error_text(error: BaseException) -> str:
     if isinstance(cause, socket.gaierror):
         return str(cause.strerror)
     return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def why_closed(closing: "asyncio.Future[Any]") -> str:
+    """Why a channel was closed. `closing`: the future that the client keeps of it, which is done."""
+    error = None if closing.cancelled() else closing.exception()
+    return error_text(error) if error else "the channel was closed"
+
+
+async def negative_answer(
+    connection: AbstractConnection, question: Callable[[Any], Awaitable[Any]], *kinds: type[Exception]
+) -> BrokerRefused | BrokerUnavailable | None:
+    """Ask `question` on a channel of its own, because a negative answer closes the channel.
+
+    Returns that answer when the client's error is one of `kinds`, and None for a positive one. For every other
+    error it raises BrokerRefused or BrokerUnavailable.
+    """
+    channel = await in_time(connection.channel(publisher_confirms=False))
+    try:
+        await in_time(question(await in_time(channel.get_underlay_channel())))
+    except (BrokerRefused, BrokerUnavailable) as error:
+        if not isinstance(error.__cause__, kinds):
+            raise
+        return error
+    with contextlib.suppress(BrokerUnavailable):
+        await in_time(channel.close())
+    return None
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,7 @@ import structlog
 from pamqp import commands
 
 from choregraphie.broker.bindings import BindingWatch
-from choregraphie.broker.connection import LOST_ERRORS, connected, error_text, in_time
+from choregraphie.broker.connection import LOST_ERRORS, connected, in_time, why_closed
 from choregraphie.broker.lanes import Consuming, Publishing, open_consuming, open_publishing, publish
 from choregraphie.broker.topology import apply_topology
 from choregraphie.errors import BrokerRefused, BrokerUnavailable
@@ -73,8 +73,7 @@ class RabbitSession:
         self._woken.set()
 
     def _on_closed(self, closing: "asyncio.Future[Any]") -> None:
-        error = None if closing.cancelled() else closing.exception()
-        self.lose(error_text(error) if error else "the channel was closed")
+        self.lose(why_closed(closing))
 
     def _on_cancelled(self, _: commands.Basic.Cancel) -> None:
         self.lose("the broker cancelled the consumer: its queue is gone, or its consumer timeout has passed")

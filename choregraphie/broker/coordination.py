@@ -5,13 +5,14 @@ worker declares exchanges before queues, so an inbox without that exchange is ne
 making.
 """
 
-import contextlib
+from collections.abc import Awaitable
+from typing import Any
 
 import aiormq
 from aio_pika.abc import AbstractConnection
 
-from choregraphie.broker.connection import in_time
-from choregraphie.errors import BrokerRefused, BrokerUnavailable
+from choregraphie.broker.connection import negative_answer
+from choregraphie.errors import BrokerRefused
 from choregraphie.saga.topology import Topology, commands, inbox
 
 _NOT_SEEN = (aiormq.exceptions.ChannelNotFoundEntity, aiormq.exceptions.ChannelAccessRefused)
@@ -40,18 +41,13 @@ def _refusal(other: str, sign: str) -> BrokerRefused:
 
 async def _exists(connection: AbstractConnection, *, exchange: str = "", queue: str = "") -> bool:
     """Whether it is there. Of what this user may not see, it is taken that it is not."""
-    # On a channel of its own, because a negative answer closes the channel.
-    channel = await in_time(connection.channel(publisher_confirms=False))
-    raw = await in_time(channel.get_underlay_channel())
-    try:
-        if exchange:
-            await in_time(raw.exchange_declare(exchange=exchange, passive=True))
-        else:
-            await in_time(raw.queue_declare(queue, passive=True))
-    except (BrokerRefused, BrokerUnavailable) as error:
-        if isinstance(error.__cause__, _NOT_SEEN):
-            return False
-        raise
-    with contextlib.suppress(BrokerUnavailable):
-        await in_time(channel.close())
-    return True
+
+    def ask(raw: Any) -> Awaitable[Any]:
+        answer: Awaitable[Any] = (
+            raw.exchange_declare(exchange=exchange, passive=True)
+            if exchange
+            else raw.queue_declare(queue, passive=True)
+        )
+        return answer
+
+    return await negative_answer(connection, ask, *_NOT_SEEN) is None

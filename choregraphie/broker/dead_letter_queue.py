@@ -13,7 +13,7 @@ from typing import Any
 from aio_pika.abc import AbstractConnection
 from pamqp import commands
 
-from choregraphie.broker.connection import LOST_ERRORS, connected, error_text, in_time
+from choregraphie.broker.connection import LOST_ERRORS, connected, error_text, in_time, why_closed
 from choregraphie.broker.lanes import Consuming, open_consuming
 from choregraphie.broker.topology import count_allowed
 from choregraphie.errors import BrokerRefused, BrokerUnavailable
@@ -137,8 +137,7 @@ class _Reader:
         await in_time(consuming.consume(self._queue, on_deliveries))
 
     def _on_closed(self, closing: "asyncio.Future[Any]") -> None:
-        error = None if closing.cancelled() else closing.exception()
-        self._lose(error_text(error) if error else "the channel was closed")
+        self._lose(why_closed(closing))
 
     def _on_cancelled(self, _: commands.Basic.Cancel) -> None:
         self._lose(f"{self._queue} is gone")

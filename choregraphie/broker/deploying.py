@@ -2,15 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiormq
 from aio_pika.abc import AbstractConnection
 
-from choregraphie.broker.connection import in_time
+from choregraphie.broker.connection import in_time, negative_answer
 from choregraphie.broker.coordination import refuse_other_kind
 from choregraphie.broker.topology import declare_exchange, declare_queue
-from choregraphie.errors import BrokerRefused, BrokerUnavailable
 from choregraphie.saga.topology import HISTORY, Exchange, Queue, Topology
 
 
@@ -65,29 +65,15 @@ def steps(wanted: Topology) -> int:
 
 
 async def _exists(connection: AbstractConnection, one: Exchange | Queue) -> bool:
-    # On a channel of its own, because an error closes the channel.
-    channel = await in_time(connection.channel(publisher_confirms=False))
-    try:
-        await in_time(_declare(await in_time(channel.get_underlay_channel()), one, passive=True))
-    except BrokerUnavailable as error:
-        if not isinstance(error.__cause__, aiormq.exceptions.ChannelNotFoundEntity):
-            raise
-        return False
-    await in_time(channel.close())
-    return True
+    ask = partial(_declare, one=one, passive=True)
+    return await negative_answer(connection, ask, aiormq.exceptions.ChannelNotFoundEntity) is None
 
 
 async def _unlike(connection: AbstractConnection, one: Exchange | Queue) -> str:
     """The broker's words when what exists by that name is not `one`; empty when it is."""
-    channel = await in_time(connection.channel(publisher_confirms=False))
-    try:
-        await in_time(_declare(await in_time(channel.get_underlay_channel()), one, passive=False))
-    except BrokerRefused as error:
-        if not isinstance(error.__cause__, aiormq.exceptions.ChannelPreconditionFailed):
-            raise
-        return str(error)
-    await in_time(channel.close())
-    return ""
+    ask = partial(_declare, one=one, passive=False)
+    refused = await negative_answer(connection, ask, aiormq.exceptions.ChannelPreconditionFailed)
+    return str(refused) if refused else ""
 
 
 def _declare(raw: Any, one: Exchange | Queue, *, passive: bool) -> Awaitable[Any]:

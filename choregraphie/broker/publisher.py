@@ -2,16 +2,17 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import aiormq
 from aio_pika.abc import AbstractConnection
 
-from choregraphie.broker.connection import connected, in_time
+from choregraphie.broker.connection import connected, negative_answer
 from choregraphie.broker.lanes import Publishing, open_publishing, publish
-from choregraphie.broker.topology import count_queues
-from choregraphie.errors import BrokerUnavailable
+from choregraphie.broker.topology import count_queues, declare_exchange
 from choregraphie.messaging import Outgoing, PublishOutcome, QueueCount
+from choregraphie.saga.topology import Exchange
 from choregraphie.settings import Settings
 from choregraphie.signing import CLIENT, signer_for
 
@@ -43,17 +44,8 @@ class Publisher:
 
     async def has_exchange(self, name: str) -> bool:
         """Whether the exchange exists. Raises BrokerUnavailable when the broker does not answer."""
-        # On a channel of its own, because a missing exchange closes the channel.
-        channel = await in_time(self._connection.channel(publisher_confirms=False))
-        raw = await in_time(channel.get_underlay_channel())
-        try:
-            await in_time(raw.exchange_declare(exchange=name, passive=True))
-        except BrokerUnavailable as error:
-            if not isinstance(error.__cause__, aiormq.exceptions.ChannelNotFoundEntity):
-                raise
-            return False
-        await in_time(channel.close())
-        return True
+        ask = partial(declare_exchange, exchange=Exchange(name), passive=True)
+        return await negative_answer(self._connection, ask, aiormq.exceptions.ChannelNotFoundEntity) is None
 
 
 @contextlib.asynccontextmanager

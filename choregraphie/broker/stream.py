@@ -10,7 +10,7 @@ import aiormq
 from aio_pika.abc import AbstractConnection
 from pamqp import commands
 
-from choregraphie.broker.connection import LOST_ERRORS, connected, error_text, in_time
+from choregraphie.broker.connection import LOST_ERRORS, connected, in_time, why_closed
 from choregraphie.broker.lanes import Consuming, open_consuming
 from choregraphie.broker.topology import count_allowed
 from choregraphie.errors import BrokerUnavailable, HistoryMissing
@@ -153,8 +153,7 @@ class _Reading:
             self._arrived.put_nowait(delivery)
 
     def _on_closed(self, closing: "asyncio.Future[Any]") -> None:
-        error = None if closing.cancelled() else closing.exception()
-        self._lose(error_text(error) if error else "the channel was closed")
+        self._lose(why_closed(closing))
 
     def _on_cancelled(self, _: commands.Basic.Cancel) -> None:
         self._lose("the history stream is gone")

@@ -1,13 +1,14 @@
 """Declares or checks the topology on the broker, counts its queues, and removes it."""
 
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from typing import Any
 
 import aiormq
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 
-from choregraphie.broker.connection import connected, in_time
+from choregraphie.broker.connection import connected, in_time, negative_answer
 from choregraphie.broker.coordination import refuse_other_kind
 from choregraphie.errors import BrokerRefused, BrokerUnavailable
 from choregraphie.messaging import QueueCount
@@ -83,17 +84,12 @@ def declare_queue(raw: Any, queue: Queue, *, passive: bool = True) -> Awaitable[
 
 
 async def _has_other_bounds(connection: AbstractConnection, history: Queue) -> bool:
-    # On a channel of its own, because a refusal closes the channel.
-    channel = await in_time(connection.channel(publisher_confirms=False))
-    try:
-        await in_time(declare_queue(await in_time(channel.get_underlay_channel()), history, passive=False))
-    except BrokerRefused as error:
-        if not isinstance(error.__cause__, aiormq.exceptions.ChannelPreconditionFailed):
-            raise
-        log.warning("history.has_other_bounds", broker=str(error), remedy=f"a policy for {HISTORY}, or delete it")
-        return True
-    await in_time(channel.close())
-    return False
+    ask = partial(declare_queue, queue=history, passive=False)
+    refused = await negative_answer(connection, ask, aiormq.exceptions.ChannelPreconditionFailed)
+    if refused is None:
+        return False
+    log.warning("history.has_other_bounds", broker=str(refused), remedy=f"a policy for {HISTORY}, or delete it")
+    return True
 
 
 async def count_queues(connection: AbstractConnection, queues: Sequence[str]) -> dict[str, QueueCount]:
