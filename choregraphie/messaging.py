@@ -5,6 +5,7 @@ and returns one outcome for each, so that a faster client can replace the curren
 """
 
 import datetime as dt
+import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -28,6 +29,10 @@ class Properties(NamedTuple):
     timestamp: dt.datetime | None = None
     content_type: str | None = None
     content_encoding: str | None = None
+
+    def with_id(self) -> "Properties":
+        """The same with a message id, new where there is none: a publisher knows a returned message by it."""
+        return self if self.message_id else self._replace(message_id=str(uuid.uuid4()))
 
 
 class ContentHeader(NamedTuple):

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import datetime as dt
 from collections.abc import AsyncIterator
 from functools import cache, partial
 from typing import Any
@@ -21,7 +20,7 @@ from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import OPERATORS
 from choregraphie.settings import Settings
 from choregraphie.signing import OPS, signer_for, verifier_for
-from choregraphie.terminal.arguments import TIME_EXAMPLES, BadMoment, moment_of
+from choregraphie.terminal.arguments import TIME_EXAMPLES, past_time
 
 CONNECTION_NAME = "operator"
 _LONGEST_REASON = 500
@@ -50,14 +49,7 @@ def add_because(parser: Any, *, required: bool = True) -> None:
 
 def add_since(parser: argparse.ArgumentParser) -> None:
     """Add `--since TIME`."""
-    parser.add_argument("--since", type=_since, metavar="TIME", help=f"set aside since: {TIME_EXAMPLES}")
-
-
-def _since(text: str) -> dt.datetime:
-    try:
-        return moment_of(text, dt.datetime.now(dt.UTC))
-    except BadMoment as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    parser.add_argument("--since", type=past_time, metavar="TIME", help=f"set aside since: {TIME_EXAMPLES}")
 
 
 def _reason(text: str) -> str:

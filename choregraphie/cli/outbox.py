@@ -22,7 +22,7 @@ from choregraphie.service.service import Service
 from choregraphie.settings import Settings
 from choregraphie.storage.database import open_for_reading
 from choregraphie.storage.outbox import OutboxEvent, decided_since, last_number, pending_events
-from choregraphie.terminal.arguments import TIME_EXAMPLES, BadMoment, add_json, add_wide, moment_of
+from choregraphie.terminal.arguments import TIME_EXAMPLES, add_json, add_wide, past_time
 from choregraphie.terminal.formats import counted, format_count, format_duration
 from choregraphie.terminal.tables import Column, Fitted, console_of, is_bounded, short_ids
 
@@ -52,17 +52,10 @@ def add(verbs: Any, application: Application) -> None:
         description="Publish again every event decided since a time, to refill a broker that lost its data. The "
         "bytes and ids are the same: a service that has handled an event does not handle it again.",
     )
-    resend.add_argument("--since", required=True, type=_since, metavar="TIME", help=TIME_EXAMPLES)
+    resend.add_argument("--since", required=True, type=past_time, metavar="TIME", help=TIME_EXAMPLES)
     add_json(resend)
     add_option(resend, application)
     resend.set_defaults(do=_resend)
-
-
-def _since(text: str) -> dt.datetime:
-    try:
-        return moment_of(text, dt.datetime.now(dt.UTC))
-    except BadMoment as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _list(options: argparse.Namespace, settings: Settings) -> int:

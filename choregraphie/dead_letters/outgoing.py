@@ -1,7 +1,6 @@
 """The messages by which an operator sends a dead letter back, holds it, or replaces it by an edited one. Pure."""
 
 import datetime as dt
-import uuid
 from typing import TYPE_CHECKING
 
 from choregraphie.dead_letters.letter import Letter, first_exchange_of, is_trusted
@@ -43,7 +42,7 @@ def sent_back(delivery: Delivery, service: str, *, by: str, at: dt.datetime) -> 
         exchange=requeue(service),
         routing_key=delivery.routing_key,
         body=delivery.body,
-        properties=delivery.properties._replace(message_id=_message_id(delivery)),
+        properties=delivery.properties.with_id(),
         headers=_origin(delivery, service) | {REPLAYED_HEADER: signed(by, at)},
     )
 
@@ -88,7 +87,7 @@ def _set_aside_again(delivery: Delivery, letter: Letter, body: bytes, marks: dic
         exchange=dlx(letter.service),
         routing_key=delivery.routing_key,
         body=body,
-        properties=delivery.properties._replace(message_id=_message_id(delivery)),
+        properties=delivery.properties.with_id(),
         headers=headers | marks,
     )
 
@@ -109,8 +108,3 @@ def _origin(delivery: Delivery, service: str) -> dict[str, HeaderValue]:
 
 def _cut(value: object) -> HeaderValue:
     return value if isinstance(value, int) else str(value)[:_LONGEST_HEADER]
-
-
-def _message_id(delivery: Delivery) -> str:
-    # The publisher matches returned messages by it.
-    return delivery.properties.message_id or str(uuid.uuid4())

@@ -4,9 +4,8 @@ Their headers record what happened to the message so far; the functions that rea
 """
 
 import datetime as dt
-import uuid
 
-from choregraphie.messaging import Delivery, HeaderValue, Outgoing, Properties
+from choregraphie.messaging import Delivery, HeaderValue, Outgoing
 from choregraphie.saga.content_modes import republished_attributes
 from choregraphie.saga.topology import (
     ATTEMPT_HEADER,
@@ -41,7 +40,7 @@ def for_another_try(
         exchange=retry(service),
         routing_key=f"{delay_name(verdict.seconds)}.{_first_routing_key(delivery, service)}",
         body=delivery.body,
-        properties=_with_id(delivery.properties),
+        properties=delivery.properties.with_id(),
         headers=_headers(delivery, service, verdict.attempt, verdict.detail) | {NEXT_HEADER: expected},
         expiration_ms=wait_ms,
     )
@@ -54,7 +53,7 @@ def set_aside(delivery: Delivery, verdict: DeadLetter, service: str, at: dt.date
         exchange=dlx(service),
         routing_key=_first_routing_key(delivery, service),
         body=delivery.body,
-        properties=_with_id(delivery.properties),
+        properties=delivery.properties.with_id(),
         headers=headers
         | {REASON_HEADER: verdict.reason.value, SET_ASIDE_HEADER: at.isoformat(timespec="milliseconds")},
     )
@@ -115,8 +114,3 @@ def _first_routing_key(delivery: Delivery, service: str) -> str:
 
 def _came_back(delivery: Delivery, service: str) -> bool:
     return delivery.exchange == requeue(service)
-
-
-def _with_id(properties: Properties) -> Properties:
-    """The same properties with a message id: the publisher matches returned messages by it."""
-    return properties if properties.message_id else properties._replace(message_id=str(uuid.uuid4()))

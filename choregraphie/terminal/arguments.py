@@ -57,6 +57,14 @@ def moment_of(text: str, now: dt.datetime) -> dt.datetime:
     return moment
 
 
+def past_time(text: str) -> dt.datetime:
+    """The type of an argument: the time that `text` means now, as `moment_of` reads it."""
+    try:
+        return moment_of(text, dt.datetime.now(dt.UTC))
+    except BadMoment as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def day_of(text: str, now: dt.datetime) -> dt.date | None:
     """The day (UTC) that `text` names: `2026-11-22`, `today` or `yesterday`, in any case; None for other texts."""
     name = text.strip().lower()
