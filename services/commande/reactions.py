@@ -18,10 +18,7 @@ from services.commande.store import ANNULEE, CREEE, EN_ATTENTE, INCONNUE, Client
 
 def noter(heard: CommandeInitiee, tx: Transaction) -> Iterator[CommandeCreee | CommandeAnnulee]:
     # Any event may have overtaken the order itself. Its row keeps what did, and the decision is completed here.
-    commande = tx.find(Commande, heard.commande_id)
-    if commande is None:
-        commande = Commande(heard.commande_id, INCONNUE)
-        tx.add(commande)
+    commande = _connue(heard.commande_id, tx)
     if not commande.passer((INCONNUE,), EN_ATTENTE):
         return
     commande.client_id, commande.montant = heard.client_id, heard.montant
@@ -84,6 +81,7 @@ def retirer(heard: CommandeAnnuler, tx: Transaction) -> Iterator[CommandeAnnulee
 
 
 def _connue(commande_id: str, tx: Transaction) -> Commande:
+    """The order's row; a new one, INCONNUE, when nothing has mentioned the order before."""
     commande = tx.find(Commande, commande_id)
     if commande is None:
         commande = Commande(commande_id, INCONNUE)
