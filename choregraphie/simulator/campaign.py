@@ -95,7 +95,7 @@ def load(path: Path, scenario: Scenario) -> Plan:
         if content["version"] != REPLAY_VERSION:
             raise ValueError(f"version {content['version']}; this program reads {REPLAY_VERSION}")
         plan = Plan.from_json(content, scenario.workload.read_action)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError) as error:
         raise ValueError(f"not a replay file: {error}") from None
     return plan
 

@@ -14,6 +14,7 @@ from choregraphie.simulator.plan import OTHER_SOURCE, ClientAction, Plan
 from choregraphie.simulator.randomness import Randomness
 
 ACTION_SECONDS = 1.0  # all actions begin within this time
+LATEST_ACTION_SECONDS = 3600.0  # of a replay file; a run goes through all the time before its last action
 _MOMENTS = 3
 
 # The probability of each further action about an instance.
@@ -90,7 +91,8 @@ class Workload:
         """The action that a replay file holds as its number `number`. Raises TypeError or ValueError."""
         action = ClientAction(**content)
         texts = (action.kind, action.key, action.event, action.what, action.source)
-        if not isinstance(action.at, int | float) or not all(isinstance(text, str) for text in texts):
+        at_a_time = isinstance(action.at, int | float) and 0 <= action.at <= LATEST_ACTION_SECONDS
+        if not at_a_time or not all(isinstance(text, str) for text in texts):
             raise ValueError(f"action {number}: {content!r}")
         if action.kind not in {"start", *_SHARES}:
             raise ValueError(f"action {number}: no such kind: {action.kind!r}")
@@ -103,7 +105,7 @@ class Workload:
         return action
 
     def event_of(self, action: ClientAction) -> Event:
-        """The event that `action` says; of an invalid message, the one that it was before it was spoilt."""
+        """The event that `action` says; of an invalid message, the one that it was made of."""
         saga, cancels = self.choreography, action.kind == "cancel"
         cls, data = (saga.cancel_asked, self.cancel) if cancels else (saga.starts, action.data)
         # From JSON, where an amount is a number.
@@ -116,9 +118,9 @@ class Workload:
         properties = Properties(
             message_id=action.event, type=said.TYPE, correlation_id=action.key, app_id=said.SAID_BY
         )
-        return Outgoing(events(said.SAID_BY), said.TYPE, self._spoilt(action.what, body), properties)
+        return Outgoing(events(said.SAID_BY), said.TYPE, self._corrupted(action.what, body), properties)
 
-    def _spoilt(self, what: str, body: bytes) -> bytes:
+    def _corrupted(self, what: str, body: bytes) -> bytes:
         """The body of an invalid message of the kind `what`; an empty kind leaves `body` as it is."""
         if what == "not json":
             return body[:-10]

@@ -57,7 +57,19 @@ def test_a_saved_failure_is_repeated_from_its_file(failure: Outcome, databases: 
     assert again.trace.digest() == failure.trace.digest()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 99}', '{"version": 2, "seed": 1}', "not json"])
+NO_REPLAY_FILES = {
+    "empty": "",
+    "a list": "[]",
+    "no version": "{}",
+    "another version": '{"version": 99}',
+    "no actions": '{"version": 2, "seed": 1}',
+    "no seed": '{"version": 2, "seed": Infinity, "acts": [], "faults": null}',
+    "not JSON": "not json",
+    "nested too deeply": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("content", NO_REPLAY_FILES.values(), ids=NO_REPLAY_FILES.keys())
 def test_a_file_that_is_no_replay_file_is_refused(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,6 +95,9 @@ DATA = ACTION["data"]
         ({"data": DATA | {"quantite": 0}}, []),
         ({"data": 3}, []),
         ({"at": "soon"}, []),
+        ({"at": -1}, []),
+        ({"at": float("nan")}, []),
+        ({"at": 1e300}, []),
         ({"kind": "dance"}, []),
         ({"kind": "garbage", "what": "nonsense"}, []),
         ({"more": 1}, []),
