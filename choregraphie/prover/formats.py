@@ -6,7 +6,7 @@ The SVG needs no program, font or script from outside, and follows the reader's 
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
-from choregraphie.prover.graph import KINDS, Graph, Kind, Node, in_lane
+from choregraphie.prover.graph import KINDS, Graph, Kind, Node, identifier, in_lane
 from choregraphie.prover.layout import BOX, Box, Connector, Drawing, Lane, lay_out
 
 # Readable on a light and on a dark page: mid-tones for the lines, the page's own colour as background.
@@ -34,7 +34,7 @@ def mermaid(graph: Graph) -> str:
 def _mermaid(graph: Graph) -> Iterator[str]:
     yield "flowchart LR"
     for lane in graph.lanes:
-        yield f'    subgraph lane_{lane}["{_lane_title(lane, graph)}"]'
+        yield f'    subgraph lane_{identifier(lane)}["{_lane_title(lane, graph)}"]'
         yield from (f"        {_mermaid_node(node)}" for node in in_lane(graph.nodes, lane))
         yield "    end"
     dotted = {Kind.CLOCK, Kind.NOTE}
@@ -66,7 +66,7 @@ def _dot(graph: Graph) -> Iterator[str]:
     yield '    graph [fontcolor="#7a8594", color="#7a8594"];'
     yield '    node [shape=box, style=rounded, fontname="monospace", fontsize=11, fontcolor="#7a8594"];'
     for lane in graph.lanes:
-        yield f"    subgraph cluster_{lane} {{"
+        yield f"    subgraph cluster_{identifier(lane)} {{"
         yield f'        label="{_lane_title(lane, graph)}";'
         for node in in_lane(graph.nodes, lane):
             yield f'        {node.key} [label="{node.label}", color="{COLOURS[node.kind]}"];'

@@ -1,5 +1,6 @@
 """The choreography as a graph: one lane by speaker, and an arrow from each event to its answers. Pure."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -108,20 +109,25 @@ def _arrows(choreography: Choreography) -> Iterator[tuple[str, str]]:
             yield cause, _note(reaction)
 
 
+def identifier(name: str) -> str:
+    """`name` made of letters, digits and underscores: in Mermaid and DOT, other characters are syntax."""
+    return re.sub(r"\W", "_", name)
+
+
 def _key(event: EventClass) -> str:
-    return event.TYPE.replace(".", "_")
+    return identifier(event.TYPE)
 
 
 def _clock(service: str) -> str:
-    return f"{service}_clock"
+    return f"{identifier(service)}_clock"
 
 
 def _note(reaction: Reaction) -> str:
-    return f"{reaction.service}_notes_{_key(reaction.awaits[0])}"
+    return f"{identifier(reaction.service)}_notes_{_key(reaction.awaits[0])}"
 
 
 def _join(reaction: Reaction) -> str:
-    return f"{reaction.service}_joins_{_key(reaction.awaits[0])}"
+    return f"{identifier(reaction.service)}_joins_{_key(reaction.awaits[0])}"
 
 
 def columns(graph: Graph) -> dict[str, int]:

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from choregraphie.cli.choreography import DELAYS
-from choregraphie.prover import documents
+from choregraphie.prover import diagram, documents
 from choregraphie.prover.graph import columns, graph_of
 from choregraphie.prover.layout import BOX, Drawing, lay_out
 from choregraphie.saga.choreography import Choreography
@@ -117,6 +117,16 @@ def test_a_diagram_shows_every_event_and_is_balanced(format_: str) -> None:
     assert all(event.TYPE in text for event in CHOREOGRAPHY.events)
     for opening, closing in ("{}", "[]", "()"):
         assert text.count(opening) == text.count(closing)
+
+
+def test_a_service_whose_name_has_a_hyphen_has_an_identifier_in_a_diagram() -> None:
+    """Mermaid and DOT read a hyphen as syntax; labels keep the name."""
+    named = replace(
+        CHOREOGRAPHY, reactions=tuple(replace(r, service=f"web-{r.service}") for r in CHOREOGRAPHY.reactions)
+    )
+    for line in (*diagram(named, "mermaid").splitlines(), *diagram(named, "dot").splitlines()):
+        # Neither a label nor an arrow.
+        assert "web-" not in re.sub(r'"[^"]*"|\[[^]]*\]', "", line)
 
 
 def test_the_svg_is_self_contained_xml_with_a_dark_theme() -> None:
