@@ -27,7 +27,8 @@ async def refuse_other_kind(connection: AbstractConnection, wanted: Topology) ->
         ):
             raise _refusal("choreography", f"it has {inbox(service)} and no {commands(service)}")
         return
-    service = next((queue.name for queue in wanted.queues if queue.name.endswith(inbox(""))), "").partition(".")[0]
+    first = next((queue.name for queue in wanted.queues if queue.name.endswith(inbox(""))), "")
+    service = first.removesuffix(inbox(""))
     if service and await _exists(connection, exchange=commands(service)):
         raise _refusal("orchestration", f"it has {commands(service)}")
 

@@ -100,11 +100,11 @@ class Broker:
 
     def put(self, queue: str, message: Message) -> None:
         if queue in self.streams:
-            self.streams[queue].put(self._shelved(message), self.now)
+            self.streams[queue].put(self._for_stream(message), self.now)
         else:
             self.queues[queue].put(message, self.now)
 
-    def _shelved(self, message: Message) -> Message:
+    def _for_stream(self, message: Message) -> Message:
         """The message as a stream stores it."""
         if not message.headers and not message.deaths:
             return message

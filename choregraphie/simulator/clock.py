@@ -60,7 +60,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._set = 0
         self.set_exception_handler(self._note)
-        self.set_task_factory(lambda _, invocation, **more: _Task(invocation, loop=self, **more))
+        self.set_task_factory(lambda _, coroutine, **more: _Task(coroutine, loop=self, **more))
 
     def time(self) -> float:
         return self.now

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from choregraphie.messaging import ContentHeader, Delivery, HeaderValue, Outgoing, Properties
+from choregraphie.saga.topology import inbox
 from choregraphie.simulator.broker_model import Broker
 
 
@@ -52,8 +53,8 @@ class MessageNumbers:
         reached = broker.route(message.exchange, message.routing_key)
         shown, key = message.properties, message.routing_key
         publisher, id_ = shown.app_id or "", shown.message_id or ""
-        names = (queue.partition(".")[0] for queue in reached if queue.endswith(".inbox"))
+        services = (queue.removesuffix(inbox("")) for queue in reached if queue.endswith(inbox("")))
         return [
-            self.number(PendingMessage(event_id, message.body, message.exchange, key, publisher, (), id_))
-            for event_id in names
+            self.number(PendingMessage(service, message.body, message.exchange, key, publisher, (), id_))
+            for service in services
         ]

@@ -52,7 +52,7 @@ class Network:
         return SimulatedSession(self, program, queue, prefetch)
 
     async def publish(self, program: str, batch: list[Outgoing]) -> list[PublishOutcome]:
-        """Publish `batch`. Returns the outcome of each as far as `who` can know it; after UNKNOWN none is sent."""
+        """Publish `batch`; after an outcome UNKNOWN no more of it is sent. Returns what `program` can know."""
         outcomes: list[PublishOutcome] = []
         for message in batch:
             cut_off = not self.up or PublishOutcome.UNKNOWN in outcomes

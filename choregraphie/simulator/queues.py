@@ -83,9 +83,8 @@ class QuorumQueue:
         self._returned: deque[_Queued] = deque()
         self._unacked: dict[int, _Queued] = {}
         self._number = 0
-        self.undeliverable: list[
-            Message
-        ] = []  # dead, and no queue took it: the broker counts it and never delivers it
+        # Dead, and no queue took them: the broker counts them and never delivers them.
+        self.undeliverable: list[Message] = []
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._returned)

@@ -1,4 +1,4 @@
-"""A session on the model of the broker: the runtime's `Session`, which can be lost at any moment."""
+"""A session on the model of the broker: the pipeline's `BrokerSession`, which can be lost at any moment."""
 
 import asyncio
 from collections.abc import Callable, Sequence
