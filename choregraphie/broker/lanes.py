@@ -1,4 +1,4 @@
-"""The lanes behind one door: how messages are published and received on a connection.
+"""The two lanes, ways in which messages are published and received on a connection, and their protocols.
 
 Two implementations pass the same tests. The lean lane reads and writes the frames of messages itself; the public
 one uses the calls of the client. SAGA_LANE chooses; `auto` is lean where the installed client is a known one.

@@ -118,7 +118,7 @@ def letter_id(
     """
     by_service = not is_brokers_own(headers)
     if by_service and HELD_HEADER in headers and isinstance(headers.get(LETTER_HEADER), str):
-        return str(headers[LETTER_HEADER])[:100]
+        return printable(str(headers[LETTER_HEADER])[:100])
     own = [headers.get(SET_ASIDE_HEADER), headers.get(ATTEMPT_HEADER), headers.get(EDITED_HEADER)]
     attributes = header_attributes(headers) if is_binary(headers, content_type) else {}
     known = [str(value or "") for value in own] if by_service else []

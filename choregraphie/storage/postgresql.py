@@ -85,7 +85,7 @@ def schemas_of(url: URL) -> list[str]:
 def postgresql_engine(url: URL, newer_url: NewerUrl) -> Engine:
     """An engine whose connections and transactions are set up as `url` asks, with our limits where it has none.
 
-    When a connection is refused, `newer` is asked for another URL, whose user and password are used from then on.
+    When a connection is refused, `newer_url` gives another URL, whose user and password are used from then on.
     """
     engine = sa.create_engine(
         url.difference_update_query(["options"]),

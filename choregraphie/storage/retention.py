@@ -42,7 +42,7 @@ class Retention:
                 outbox.purge(connection, now - self._outbox_age, BATCH_ROWS),
                 joins.purge(connection, before, BATCH_ROWS),
                 poison_log.purge(connection, before, BATCH_ROWS),
-                *(run_many.delete_batch(connection, before) for run_many in self._forgetting),
+                *(forgetting.delete_batch(connection, before) for forgetting in self._forgetting),
             )
         )
 

@@ -1,1 +1,1 @@
-"""The metrics of a worker, and the port that serves them."""
+"""The metrics of a worker and the port that serves them; its traces."""

@@ -46,7 +46,7 @@ def format_count(number: int) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """`number` of what `noun` names: `1 message`, `2 000 messages`."""
+    """`number` of what `noun` names: `1 message`, `2,000 messages`."""
     return f"{format_count(number)} {noun}{'' if number == 1 else 's'}"
 
 
