@@ -44,7 +44,7 @@ class KeyFiles:
         """The private key of `owner`. Raises BadSetting, also when nobody could verify what it signs."""
         path = self.private_file(owner)
         key = _private(path, owner)
-        if self.folder.is_dir() and key_id(key.public_key()) not in self.public():
+        if self._has_folder() and key_id(key.public_key()) not in self.public():
             raise BadSetting(
                 f"SAGA_SIGNING_PUBLIC: {self.folder} has no public key of {path}, so nobody could verify what"
                 f" {owner} says"
@@ -61,7 +61,7 @@ class KeyFiles:
 
     def public(self) -> dict[str, tuple[str, Ed25519PublicKey]]:
         """The owner and the public key of each key id. Raises BadSetting."""
-        if not self.folder.is_dir():
+        if not self._has_folder():
             raise BadSetting(f"SAGA_SIGNING_PUBLIC: there is no folder {self.folder}; 'keys new' makes keys")
         found: dict[str, tuple[str, Ed25519PublicKey]] = {}
         for path in sorted(self.folder.glob("*/*.pem")):
@@ -70,6 +70,12 @@ class KeyFiles:
             if found.setdefault(key_id(key), (owner, key))[0] != owner:
                 raise BadSetting(f"SAGA_SIGNING_PUBLIC: {path} is also a key of {found[key_id(key)][0]}")
         return found
+
+    def _has_folder(self) -> bool:
+        try:
+            return self.folder.is_dir()
+        except OSError as error:  # the folder above may not be looked into, its name is too long
+            raise BadSetting(f"SAGA_SIGNING_PUBLIC: {self.folder}: {error.strerror}") from None
 
     def make(self, owner: str, *, following: bool = False) -> tuple[Path, Path]:
         """Make a pair of keys; the files of both. `following`: beside the current private key, as `….next`.

@@ -167,6 +167,7 @@ def test_whatever_is_wrong_with_the_keys_is_said_at_the_start(tmp_path: Path, se
     assert "is also a key of paiement" in refused(settings)
     (public / "paiement" / "copy.pem").write_text("no key")
     assert "is no public key of Ed25519" in refused(settings)
+    assert "File name too long" in refused(settings.model_copy(update={"signing_public": tmp_path / ("a" * 300)}))
 
 
 def test_a_worker_with_a_missing_key_does_not_start(tmp_path: Path) -> None:
