@@ -8,6 +8,7 @@ from typing import Any, TextIO, cast
 
 import structlog
 
+from choregraphie.printable import printable
 from choregraphie.process.stdout_errors import TolerantStream
 from choregraphie.settings import Settings
 
@@ -31,7 +32,8 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
     ]
     # Plain tracebacks: the pretty ones show local variables, and with them the content of messages.
     readable = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    tail = [readable] if pretty else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    json_lines: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    tail = [_escape_values, readable] if pretty else json_lines
     level = getattr(logging, settings.log_level.upper())
     structlog.configure(
         processors=[*shared, *tail],
@@ -53,6 +55,11 @@ def _add_delivery(_logger: Any, _method: str, line: Any) -> Any:
     """Add the fields of the delivery that is being handled. What the line itself says stays."""
     fields = delivery_fields.get()
     return line if fields is None else {**fields(), **line}
+
+
+def _escape_values(_logger: Any, _method: str, line: Any) -> Any:
+    """Escape what is unprintable: a field may hold what an unknown sender chose, such as the id of a message."""
+    return {name: printable(value) if isinstance(value, str) else value for name, value in line.items()}
 
 
 def silence_the_client() -> None:

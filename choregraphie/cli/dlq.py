@@ -24,9 +24,10 @@ from choregraphie.cli.dlq_session import (
 )
 from choregraphie.dead_letters.effect import Prediction
 from choregraphie.dead_letters.grouping import Group, group_as_json, groups
-from choregraphie.dead_letters.letter import Letter, printable
+from choregraphie.dead_letters.letter import Letter
 from choregraphie.dead_letters.selection import Selection, letters_of
 from choregraphie.messaging import Delivery
+from choregraphie.printable import printable
 from choregraphie.settings import Settings
 from choregraphie.terminal.arguments import add_json, add_wide
 from choregraphie.terminal.formats import format_count

@@ -12,8 +12,8 @@ from choregraphie.application import Application
 from choregraphie.broker import open_history
 from choregraphie.cli.dlq_session import add_since
 from choregraphie.dead_letters.audit import read_record
-from choregraphie.dead_letters.letter import printable
 from choregraphie.errors import UserError
+from choregraphie.printable import printable
 from choregraphie.saga.rfc3339 import read_time
 from choregraphie.saga.topology import AUDIT
 from choregraphie.settings import Settings

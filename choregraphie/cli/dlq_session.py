@@ -10,12 +10,13 @@ from choregraphie.amqp_url import broker_address
 from choregraphie.application import Application
 from choregraphie.broker import Publisher, apply_topology, connected, open_dead_letters, open_publisher
 from choregraphie.dead_letters.audit import Operator, operator_name
-from choregraphie.dead_letters.letter import Letter, printable
+from choregraphie.dead_letters.letter import Letter
 from choregraphie.dead_letters.prediction import Predictor
 from choregraphie.dead_letters.selection import Found, Selection, letters_of
 from choregraphie.dead_letters.treatment import Treatment
 from choregraphie.errors import UserError
 from choregraphie.failpoints import arm
+from choregraphie.printable import printable
 from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import OPERATORS
 from choregraphie.settings import Settings

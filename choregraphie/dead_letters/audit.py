@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from choregraphie.dead_letters.letter import Letter, printable
+from choregraphie.dead_letters.letter import Letter
 from choregraphie.messaging import Outgoing, Properties
+from choregraphie.printable import printable
 from choregraphie.saga.topology import OPERATORS
 
 # Enough for every message that a service reads; of a longer one the beginning is kept.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from choregraphie.messaging import Delivery
+from choregraphie.printable import printable as printable
 from choregraphie.saga.content_modes import NotAnEnvelope, envelope_bytes, header_attributes, is_binary
 from choregraphie.saga.envelope import MAX_BODY_BYTES
 from choregraphie.saga.rfc3339 import NoTimeError, NoZoneError, read_time
@@ -163,13 +164,6 @@ def reason_of(headers: Mapping[str, object]) -> str:
     reason = _text(deaths[0].get("reason") if deaths else headers.get("x-first-death-reason"))
     # A retry whose delay is over "expires"; what ends in a dead-letter queue was refused by an inbox.
     return reason if reason and reason != "expired" else _CRASH_LOOP
-
-
-def printable(text: str) -> str:
-    """`text` with every unprintable character written as an escape (`\\x1b`): on a terminal it is a command."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _deaths(headers: Mapping[str, object]) -> list[Mapping[str, Any]]:

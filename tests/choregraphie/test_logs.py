@@ -163,3 +163,14 @@ async def test_every_line_logged_during_an_external_call_names_its_delivery(sett
     lines = [line for line in logged(out) if line["event"] in {"hm", "own"}]
     named = sorted((line["event"], line["key"], line["event_id"], line["event_type"]) for line in lines)
     assert named == [(event, f"C-{n}", f"e-{n}", "commande.creee") for event in ("hm", "own") for n in (1, 2)]
+
+
+def test_on_a_terminal_no_field_holds_a_control_character() -> None:
+    """A sender chooses the id of its message, and to a terminal an escape is a command."""
+    out = Terminal()
+    configure_logs(Settings(log_format="console"), out)
+    structlog.get_logger().warning("message.dead_lettered", message_id="\x1b]0;owned\x07", routing_key="a\x9bb")
+    assert r"\x1b]0;owned\x07" in out.getvalue()
+    assert r"a\x9bb" in out.getvalue()
+    assert "\x07" not in out.getvalue()
+    assert "\x9b" not in out.getvalue()
