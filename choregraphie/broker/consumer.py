@@ -116,8 +116,10 @@ class RabbitSession:
     async def requeue(self, tags: Sequence[int]) -> None:
         with contextlib.suppress(*LOST_ERRORS):
             for tag in tags:
-                self._unacked.pop(tag, None)
+                # Until its frame is written it counts as unacknowledged: an `ack` with `multiple` that the client
+                # writes meanwhile would acknowledge it.
                 await self._consuming.requeue(tag)
+                self._unacked.pop(tag, None)
 
     async def is_consuming(self) -> bool:
         # The history is bound to every exchange, so a message without any other queue is confirmed and lost.
