@@ -126,7 +126,7 @@ class _Monitor:
 
     def _read(self, status: int, body: bytes) -> Outcome | None:
         if status == httpx.codes.OK:
-            with contextlib.suppress(KeyError, TypeError, ValueError):
+            with contextlib.suppress(KeyError, TypeError, ValueError, RecursionError):
                 self._known = Outcome.of(json.loads(body))
                 return self._known
             self._why = f"{self._place} answers otherwise than a monitor"
@@ -147,6 +147,6 @@ class _Monitor:
 def _line(status: int, body: bytes) -> str:
     """What an error answer says, in one line."""
     text = body.decode(errors="replace")
-    with contextlib.suppress(KeyError, TypeError, ValueError):
+    with contextlib.suppress(KeyError, TypeError, ValueError, RecursionError):
         text = json.loads(body)["error"]
     return " ".join(f"{status} {text}".split())[:300]

@@ -174,7 +174,7 @@ def _is_about(entry: HistoryEntry, key: str, sagas: SagaSet) -> bool:
         return False
     try:
         content = json.loads(envelope_bytes(entry.headers, entry.content_type, entry.body))
-    except (NotAnEnvelope, ValueError):
+    except (NotAnEnvelope, ValueError, RecursionError):
         return False
     data = content.get("data") if isinstance(content, dict) else None
     return isinstance(data, dict) and data.get(saga.key) == key

@@ -180,6 +180,8 @@ async def ask(*answers: tuple[int, Any], timeout: float = FOREVER) -> Outcome:
         (200, b"<html>a proxy's page</html>"),
         (200, {"state": "COMPLETED"}),
         (200, b"x" * 100_000),
+        (200, b"[" * 50_000),
+        (503, b"[" * 50_000),
         (429, b""),
         (404, b"not yet"),
     ],
