@@ -158,8 +158,10 @@ async def _open_when_available(
         try:
             return await asyncio.get_running_loop().run_in_executor(thread, open_database, service, settings)
         except Exception as cause:
-            if stopping.is_set() or not (isinstance(cause, DatabaseUnavailable) or shortage(cause)):
+            if not (isinstance(cause, DatabaseUnavailable) or shortage(cause)):
                 raise
+            if stopping.is_set():
+                raise DatabaseUnavailable(str(cause)) from cause
             failures += 1
             seconds = backoff(failures)
             log.warning("database.away", service=service.name, error=str(cause), again_in_s=round(seconds, 1))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,3 +63,19 @@ async def test_a_worker_that_ends_without_being_asked_is_an_error(
     monkeypatch.setattr(supervisor, "supervise", cancelled)
     with pytest.raises(AssertionError, match="without being asked"):
         await supervisor.run_workers([SAMPLE_SERVICE], Topology((), (), ()), settings)
+
+
+async def test_a_worker_that_waits_for_descriptors_to_open_its_database_stops_in_order(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[object] = []
+
+    def without_descriptors(*given: object) -> None:
+        tries.append(given)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(supervisor, "open_database", without_descriptors)
+    running = asyncio.create_task(supervisor.run_workers([SAMPLE_SERVICE], Topology((), (), ()), settings))
+    await until(lambda: bool(tries))
+    os.kill(os.getpid(), signal.SIGTERM)
+    await running
