@@ -1,6 +1,6 @@
 """The saga as data: who hears what, and what each may answer. Everything derived comes from here.
 
-The topology's bindings, the monitor's idea of what remains, the picture in the README and the check of the
+The topology's bindings, the monitor's idea of what remains, the diagram in the README and the check of the
 services' reactions are all computed from `CHOREOGRAPHY`; nothing about the order of events stands elsewhere.
 """
 

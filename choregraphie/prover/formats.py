@@ -199,7 +199,7 @@ def _box(box: Box) -> str:
 
 
 def _legend(graph: Graph, drawing: Drawing) -> Iterator[str]:
-    """The kinds that occur, over several lines in a narrow picture."""
+    """The kinds that occur, over several lines in a narrow diagram."""
     there = {node.kind for node in graph.nodes}
     x, y = 16.0, drawing.height + 20
     for kind, words in KINDS.items():
