@@ -167,7 +167,8 @@ def test_a_deadlock_is_retried(url: str, postgres: PrivatePostgres, conflicts: l
         operator.execute("UPDATE compteurs SET valeur = valeur + 10 WHERE nom = 'A'")
         operator.commit()
         assert [result.verdict for result in doing.result(90)] == [Done(), Done()]
-        assert conflicts == ["40P01"]
+        # Once or more: the retry may lock A again before the operator's session has been woken.
+        assert set(conflicts) == {"40P01"}
         assert harness.inspect() == {"A": 11, "B": 11}
 
 
