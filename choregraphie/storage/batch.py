@@ -22,7 +22,7 @@ from choregraphie.storage.invocation import Invocation, Result, Traced, traced_a
 from choregraphie.storage.joins import Joins
 from choregraphie.storage.journal import Journal
 from choregraphie.storage.outbox import OutboxEvent
-from choregraphie.storage.unit_of_work import UnitOfWork
+from choregraphie.storage.unit_of_work import UnitOfWork, unlocked_rows
 
 log = structlog.get_logger()
 
@@ -166,9 +166,10 @@ class Batch:
 
     def on_time(self, schedule: Schedule, keys: list[str]) -> list[Result]:
         """Run a scheduled reaction for the rows of `keys`."""
+        # The journal is locked before the rows, as in `open`: in the other order, two workers wait for each other.
+        self.journal.load(map(schedule.instance_of, unlocked_rows(self.connection, schedule.of, keys)))
         self.unit.load(schedule.of.at(key) for key in keys)
         rows: list[Any] = [row for key in keys if (row := self.unit.find(schedule.of, key)) is not None]
-        self.journal.load(schedule.instance_of(row) for row in rows)
         pairs = [(row, self._timed_transaction(schedule, row)) for row in rows]
         self._load([(schedule.reads, row, tx) for row, tx in pairs])
         results = []
@@ -178,8 +179,7 @@ class Batch:
                 types = [event.TYPE for event in events]
                 self._log.debug("clock.reacted", action=schedule.action, **tx.instance._asdict(), says=types)
                 self.journal.record(Entry(*tx.instance, schedule.action, State.DONE, self.now, tx.noted, tx.cause))
-            outbox_events = self._add_to_outbox(events, tx, row.cause, None)
-            results.append(Result(None, Done(), outbox_events))
+            results.append(Result(None, Done(), self._add_to_outbox(events, tx, row.cause, None)))
         return results
 
     def _timed_transaction(self, schedule: Schedule, row: Any) -> Transaction:

@@ -76,6 +76,14 @@ class UnitOfWork:
         return self._before.get(key) != shape_of(key[0]).values(row)
 
 
+def unlocked_rows(connection: Connection, cls: type[R], keys: Iterable[str]) -> list[R]:
+    """Those of the rows that exist, read without a lock: they may change before they are locked."""
+    unit = UnitOfWork(connection, locked=False)
+    wanted = sorted(keys)
+    unit.load(cls.at(key) for key in wanted)
+    return [row for key in wanted if (row := unit.find(cls, key)) is not None]
+
+
 @dataclass(frozen=True)
 class _Statements:
     """The statements that read and write the rows of one class."""
