@@ -14,7 +14,9 @@ import time
 from typing import TYPE_CHECKING
 
 from scripts.cli_parser import Parser, number, whole
-from scripts.nemesis.mutants import MUTANTS
+from scripts.nemesis.kinds import CHOREOGRAPHED, ORCHESTRATED
+from scripts.nemesis.machine_mutants import ORCHESTRATOR_MUTANTS
+from scripts.nemesis.mutants import ALL_MUTANTS
 from scripts.nemesis.nemesis import FAULTS, faults_for
 from scripts.nemesis.report import Report, report_text, wrapped
 from scripts.nemesis.run import Plan, fault_descriptions
@@ -64,6 +66,9 @@ def build_parser() -> Parser:
 
 
 def _add_run_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--orchestration", action="store_true", help="the orchestrated saga: its orchestrator is one more worker"
+    )
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument(
         "--faults", default="", metavar="a,b,c", help="only these faults (default: all possible here)"
@@ -72,7 +77,7 @@ def _add_run_options(parser: Parser) -> None:
     parser.add_argument("--workers", type=number_of_workers, help="per service (default: 1; 2 on postgresql)")
     parser.add_argument(
         "--mutant",
-        choices=sorted(MUTANTS),
+        choices=sorted(ALL_MUTANTS),
         metavar="NAME",
         help="run the workers with one guard removed: the run must then fail",
     )
@@ -102,7 +107,9 @@ def main(arguments: list[str] | None = None) -> int:
     has_disk = _enter_mount_namespace(options, requested, arguments)
     chosen = _possible_faults(options, requested, has_disk=has_disk)
     folder = ROOT / "var" / "chaos" / f"{time.strftime('%Y%m%d-%H%M%S')}-{options.seed}"
-    targets = RunOptions(options.database, options.broker, options.workers, options.mutant, options.seed, has_disk)
+    targets = RunOptions(
+        options.database, options.broker, options.workers, options.mutant, options.seed, has_disk, kind_of(options)
+    )
     plan = Plan(options.minutes, options.seed, chosen, options.rate)
     about = f"chaos, seed {options.seed} (faults, calm, checks; less when the faults are short)"
     try:
@@ -144,10 +151,17 @@ def check_options(options: argparse.Namespace, requested: list[str]) -> None:
         build_parser().error(f"unknown faults: {', '.join(unknown)}")
     if options.database == "sqlite" and (options.workers or 1) > 1:
         build_parser().error("a SQLite file has one worker: several need --database postgresql")
+    if options.mutant in ORCHESTRATOR_MUTANTS and not options.orchestration:
+        build_parser().error(f"{options.mutant} is a mutant of the orchestrator: it needs --orchestration")
+
+
+def kind_of(options: argparse.Namespace) -> str:
+    return ORCHESTRATED if options.orchestration else CHOREOGRAPHED
 
 
 def report_result(options: argparse.Namespace, report: Report, folder: Path) -> int:
-    content = dataclasses.asdict(report) | {"seed": options.seed, "invariants": report.verdicts}
+    of_run = {"seed": options.seed, "kind": kind_of(options), "invariants": report.verdicts}
+    content = dataclasses.asdict(report) | of_run
     (folder / "report.json").write_text(json.dumps(content, indent=1, ensure_ascii=False))
     text = report_text(report, options.seed)
     if sys.stdout.isatty():

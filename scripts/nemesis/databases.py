@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from scripts.nemesis.history import SERVICES, EventFields, named, read
+from scripts.nemesis.history import EventFields, named, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,8 +82,16 @@ class Envoi:
 
 
 @dataclass(frozen=True)
+class Instance:
+    """The orchestrator's row of an order. `review`: it waits for a person."""
+
+    state: str
+    review: bool = False
+
+
+@dataclass(frozen=True)
 class Databases:
-    """The content of the four databases."""
+    """The content of the databases. `instances`: empty in a choreography."""
 
     services: Mapping[str, ServiceTables] = field(default_factory=dict)
     rayons: Mapping[str, Rayon] = field(default_factory=dict)
@@ -92,12 +100,13 @@ class Databases:
     debits: tuple[Debit, ...] = ()
     commandes: Mapping[str, Commande] = field(default_factory=dict)
     envois: tuple[Envoi, ...] = ()
+    instances: Mapping[str, Instance] = field(default_factory=dict)
 
     def of(self, service: str) -> ServiceTables:
         return self.services.get(service, ServiceTables())
 
 
-def read_databases(database_url: str, services: Sequence[str] = SERVICES) -> Databases:
+def read_databases(database_url: str, services: Sequence[str]) -> Databases:
     """Read the databases that `database_url` names (`{service}` is replaced)."""
     tables: dict[str, ServiceTables] = {}
     business: dict[str, Any] = {}
@@ -175,9 +184,20 @@ def _notification(connection: sa.Connection) -> dict[str, Any]:
     return {"envois": tuple(Envoi(*row) for row in rows)}
 
 
+def _orchestrateur(connection: sa.Connection) -> dict[str, Any]:
+    rows = _rows(connection, "SELECT commande_id, state, review FROM orchestrateur_instances")
+    return {"instances": {row[0]: Instance(row[1], bool(row[2])) for row in rows}}
+
+
 def _euros(cents: int) -> Decimal:
     """Amounts are stored in cents."""
     return Decimal(cents).scaleb(-2)
 
 
-_BUSINESS = {"stock": _stock, "paiement": _paiement, "commande": _commande, "notification": _notification}
+_BUSINESS = {
+    "stock": _stock,
+    "paiement": _paiement,
+    "commande": _commande,
+    "notification": _notification,
+    "orchestrateur": _orchestrateur,
+}

@@ -6,7 +6,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from contracts.choreography import CHOREOGRAPHY
 from scripts.nemesis.violation import Violation
 
 if TYPE_CHECKING:
@@ -14,9 +13,6 @@ if TYPE_CHECKING:
 
     from scripts.nemesis.databases import Databases
     from scripts.nemesis.history import DeadLetter, History
-
-# The queues that the broker must have.
-QUEUES = tuple(f"{service}.{use}" for service in CHOREOGRAPHY.services for use in ("inbox", "dlq"))
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,7 @@ def undelivered(history: History, databases: Databases) -> Iterator[tuple[Expect
     for dead_letter in history.dead_letters:
         dead_lettered[dead_letter.service].add(dead_letter.body)
     for event in expected_events(history, databases).values():
-        for service in CHOREOGRAPHY.hearers(event.type):
+        for service in history.saga.hearers(event.type):
             if event.identity not in databases.of(service).inbox and event.body not in dead_lettered[service]:
                 yield event, service
 
@@ -104,7 +100,7 @@ def unexpected_events(history: History, databases: Databases) -> list[str]:
     result = {
         f"{entry.key} {entry.fields.identity}"
         for entry in history.stream
-        if entry.exchange.endswith(".events") and entry.body not in junk and entry.fields.identity not in events
+        if entry.said and entry.body not in junk and entry.fields.identity not in events
     }
     for service, tables in databases.services.items():
         result |= {f"{event_id}, received by {service}" for event_id in tables.inbox if event_id not in events}
@@ -156,7 +152,8 @@ def _check_dead_letter(
 
 def _queues(history: History) -> Iterator[Violation]:
     states = {queue.name: queue for queue in history.queues}
-    for name in QUEUES:
+    required = [f"{service}.{use}" for service in history.saga.services for use in ("inbox", "dlq")]
+    for name in required:
         if name not in states:
             yield Violation("I8", f"could not tell: no queue {name}")
     for queue in history.queues:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -14,8 +15,9 @@ from scripts.nemesis.client import Client
 from scripts.nemesis.databases import Databases, read_databases
 from scripts.nemesis.delivery_checkers import missing_dead_letters, unfinished_deliveries
 from scripts.nemesis.gateway import Gateway
-from scripts.nemesis.history import SERVICES, DeadLetter, History, MonitorConnection, QueueState
+from scripts.nemesis.history import DeadLetter, History, MonitorConnection, QueueState
 from scripts.nemesis.invariants import check_invariants
+from scripts.nemesis.kinds import CHOREOGRAPHED, SAGAS
 from scripts.nemesis.monitor_observer import MonitorObserver
 from scripts.nemesis.orders import CATALOGUE, EXCHANGE
 from scripts.nemesis.recorder import read_mails
@@ -42,6 +44,7 @@ def sqlite_url(folder: Path) -> str:
 @dataclass
 class Environment:
     """Everything that a scenario runs on. `url` leads to the broker itself; workers and client use `working_url`.
+    `coordination` says of which kind the saga is.
 
     A fault that can lose entries of the stream sets `complete` to False. One that can have a genuine message
     dead-lettered adds the reason to `allowed_reasons`.
@@ -51,6 +54,7 @@ class Environment:
     url: str
     management: Management
     database_url: str
+    coordination: str = CHOREOGRAPHED
     each: int = 1
     working_url: str = ""
     program: Sequence[str] = ("services",)
@@ -60,12 +64,14 @@ class Environment:
     allowed_reasons: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self.saga = SAGAS[self.coordination]
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "catalogue.toml").write_text(CATALOGUE)
         self.gateway = Gateway()
         self.redriven: list[DeadLetter] = []
         env = {
             "SAGA_AMQP_URL": self.working_url or self.url,
+            "SAGA_COORDINATION": self.coordination,
             "SAGA_DATABASE_URL": self.database_url,
             "SAGA_CATALOGUE": str(self.folder / "catalogue.toml"),
             "SAGA_CARRIER": f"maildir:{self.folder / 'courrier'}",
@@ -73,9 +79,10 @@ class Environment:
             "SAGA_RETRY_DELAYS": "0.2,0.5,1,2",
         }
         self.env = env | dict(self.settings)
-        self.workers = Workers(self.folder, self.env, self.each, self.program)
+        self.workers = Workers(self.folder, self.env, self.saga.services, self.each, self.program)
         self.client = Client(self.working_url or self.url)
-        self.observer = MonitorObserver(self.folder, {"SAGA_AMQP_URL": self.working_url or self.url})
+        of_monitor = {key: self.env[key] for key in ("SAGA_AMQP_URL", "SAGA_COORDINATION")}
+        self.observer = MonitorObserver(self.folder, of_monitor)
 
     def start(self, seconds: float = 60) -> None:
         """Start every worker and wait until each inbox has its consumers."""
@@ -90,15 +97,14 @@ class Environment:
             time.sleep(0.2)
 
     def ready(self) -> bool:
-        try:
-            with recorder.connect(self.url) as connection:
-                for service in SERVICES:
-                    found = connection.channel().queue_declare(f"{service}.inbox", passive=True)
-                    if found.method.consumer_count < self.each:
-                        return False
-        except (AMQPError, OSError):
-            return False
-        return True
+        return all(self.consumers(service) >= self.each for service in self.saga.services)
+
+    def consumers(self, service: str) -> int:
+        """How many workers of `service` hear its inbox; 0 when the broker does not say."""
+        with contextlib.suppress(AMQPError, OSError), recorder.connect(self.url) as connection:
+            found = connection.channel().queue_declare(f"{service}.inbox", passive=True)
+            return int(found.method.consumer_count)
+        return 0
 
     def order(self, client_events: list[ClientEvent]) -> None:
         """Publish the events of one order now, without pauses between them."""
@@ -117,13 +123,15 @@ class Environment:
 
     def _unfinished(self) -> list[Violation]:
         if self.client.backlog:
-            return check_invariants(History(), Databases(), ["I6"])
+            return check_invariants(History(saga=self.saga), Databases(), ["I6"])
         try:
-            databases = read_databases(self.database_url)
-            dead_letters = recorder.read_dead_letters(self.url)
+            databases = self.read_databases()
+            dead_letters = recorder.read_dead_letters(self.url, self.saga.services)
         except (AMQPError, OSError, SQLAlchemyError):
-            return check_invariants(History(), Databases(), ["I6"])
-        history = History(published=self.client.published(), dead_letters=dead_letters, complete=False)
+            return check_invariants(History(saga=self.saga), Databases(), ["I6"])
+        history = History(
+            published=self.client.published(), dead_letters=dead_letters, complete=False, saga=self.saga
+        )
         return [
             *check_invariants(history, databases, ["I3"]),
             *unfinished_deliveries(history, databases),
@@ -132,7 +140,7 @@ class Environment:
 
     def redrive(self) -> None:
         """Send every dead letter back to its service, and remember it."""
-        for dead_letter in recorder.redrive(self.url):
+        for dead_letter in recorder.redrive(self.url, self.saga.services):
             self.redriven.append(dead_letter)
 
     def record(self, *, leaving: bool = False) -> tuple[History, Databases]:
@@ -145,7 +153,7 @@ class Environment:
         history = replace(
             self.history_without_broker(),
             stream=recorder.read_stream(self.url),
-            dead_letters=recorder.read_dead_letters(self.url),
+            dead_letters=recorder.read_dead_letters(self.url, self.saga.services),
             queues=queues,
             workers=workers,
             worker_exits=worker_exits,
@@ -153,7 +161,11 @@ class Environment:
             rebuilt=rebuilt,
             monitor_connections=monitor_connections,
         )
-        return history, read_databases(self.database_url)
+        return history, self.read_databases()
+
+    def read_databases(self) -> Databases:
+        """The content of the services' databases now."""
+        return read_databases(self.database_url, self.saga.services)
 
     def history_without_broker(self) -> History:
         """The part of the history that needs no broker: for a run that failed."""
@@ -168,6 +180,7 @@ class Environment:
             complete=self.complete,
             allowed_reasons=frozenset(self.allowed_reasons),
             each=self.each,
+            saga=self.saga,
         )
 
     def _queues(self, *, counted: bool) -> tuple[QueueState, ...]:
@@ -178,7 +191,7 @@ class Environment:
             consumers = {queue.name: queue.consumers for queue in queues}
             consistent = all(queue.counted and not queue.hides for queue in queues)
             as_expected = not counted or all(
-                consumers.get(f"{service}.inbox") == self.each for service in SERVICES
+                consumers.get(f"{service}.inbox") == self.each for service in self.saga.services
             )
             if (queues and consistent and as_expected) or time.monotonic() > deadline:
                 return queues

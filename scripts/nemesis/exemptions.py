@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from contracts.choreography import CHOREOGRAPHY
 from scripts.nemesis.history import EXHAUSTED
 from scripts.nemesis.violation import Violation
 
@@ -31,9 +30,9 @@ def exhausted_messages(history: History) -> Iterator[DeadLetter]:
             yield dead_letter
 
 
-def refusal(dead_letter: DeadLetter) -> str | None:
+def refusal(history: History, dead_letter: DeadLetter) -> str | None:
     """The refusal that the service publishes when it exhausts that message; None: the order needs a person."""
-    reaction = CHOREOGRAPHY.reaction(dead_letter.service, dead_letter.fields.type or "")
+    reaction = history.saga.reaction(dead_letter.service, dead_letter.fields.type or "")
     if dead_letter.reason != EXHAUSTED or reaction is None or reaction.refusal is None:
         return None
     return reaction.refusal.TYPE
@@ -44,14 +43,14 @@ def orders_needing_a_person(history: History) -> frozenset[str]:
     return frozenset(
         str(dead_letter.fields.commande_id)
         for dead_letter in exhausted_messages(history)
-        if refusal(dead_letter) is None
+        if refusal(history, dead_letter) is None
     )
 
 
 def missing_refusals(history: History, databases: Databases) -> Iterator[Violation]:
     """Exhausted steps whose refusal was never published, although the order was not cancelled before."""
     for dead_letter in exhausted_messages(history):
-        order, expected = str(dead_letter.fields.commande_id), refusal(dead_letter)
+        order, expected = str(dead_letter.fields.commande_id), refusal(history, dead_letter)
         published = {row.type for row in databases.of(dead_letter.service).outbox if row.commande_id == order}
         commande = databases.commandes.get(order)
         if expected and expected not in published and not (commande and commande.etat == CANCELLED):

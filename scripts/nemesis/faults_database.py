@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from scripts.nemesis.history import SERVICES
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -26,7 +24,8 @@ class Locked:
         self._connection: sa.Connection | None = None
 
     def start(self, targets: Targets) -> None:
-        url = sa.make_url(targets.environment.database_url.replace("{service}", targets.rng.choice(SERVICES)))
+        service = targets.rng.choice(targets.environment.saga.services)
+        url = sa.make_url(targets.environment.database_url.replace("{service}", service))
         sqlite = url.get_backend_name() == "sqlite"
         if not sqlite:
             url = url.set(drivername="postgresql+psycopg")

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from pika.exceptions import AMQPError
 
+from scripts.nemesis.history import EXHAUSTED
 from scripts.nemesis.orders import CANCELLED, EXCHANGE, ORDERED, make_order
 
 if TYPE_CHECKING:
     import random
 
+    from choregraphie.saga.choreography import Choreography
     from scripts.nemesis.client import Client
     from scripts.nemesis.targets import Targets
 
@@ -54,7 +56,7 @@ class Rubbish:
     """Invalid and forged messages are published between the orders."""
 
     def start(self, targets: Targets) -> None:
-        publish_invalid(targets.environment.client, targets.rng)
+        publish_invalid(targets.environment.client, targets.rng, targets.environment.saga)
 
     def stop(self, targets: Targets) -> None: ...
 
@@ -73,15 +75,31 @@ class Poison:
     def stop(self, targets: Targets) -> None: ...
 
 
-def publish_invalid(client: Client, rng: random.Random) -> None:
+def publish_invalid(client: Client, rng: random.Random, saga: Choreography) -> None:
     """Publish one message of each invalid kind."""
-    services = ("stock", "commande")
     for reason, body in _broken(rng).items():
-        client.publish(EXCHANGE, ORDERED, body, refused=dict.fromkeys(services, reason))
+        client.publish(EXCHANGE, ORDERED, body, refused=dict.fromkeys(saga.hearers(ORDERED), reason))
     forged = _event("commande.annulee", {"raison": "forgée"}, rng, source="/services/commande")
-    client.publish(EXCHANGE, ORDERED, forged, refused={"stock": "wrong_sender", "commande": "unknown_type"})
+    _publish_forged(client, saga, ORDERED, "commande.annulee", forged)
     paid = _event("paiement.effectue", {"transaction_id": "T", "montant": 1}, rng, source="/services/paiement")
-    client.publish(EXCHANGE, CANCELLED, paid, refused={"commande": "wrong_sender"})
+    _publish_forged(client, saga, CANCELLED, "paiement.effectue", paid)
+    if saga.command_types:
+        _publish_uncalled(client, rng)
+
+
+def _publish_forged(client: Client, saga: Choreography, key: str, type_: str, body: bytes) -> None:
+    """Publish an event of another speaker as a client's: by its exchange, with its key."""
+    known = saga.hearers(type_)
+    reasons = {name: "wrong_sender" if name in known else "unknown_type" for name in saga.hearers(key)}
+    client.publish(EXCHANGE, key, body, refused=reasons)
+
+
+def _publish_uncalled(client: Client, rng: random.Random) -> None:
+    """Publish a command that no orchestrator said, and an answer to a command that was never said."""
+    taken = _event("paiement.debiter", {"client_id": "CLIENT-A", "montant": 1}, rng)
+    client.publish("paiement.commands", "paiement.debiter", taken, refused={"paiement": "wrong_sender"})
+    freed = _event("stock.libere", {"reservation_id": None}, rng, source="/services/stock")
+    client.publish("stock.events", "stock.libere", freed, refused={"orchestrateur": EXHAUSTED})
 
 
 def _broken(rng: random.Random) -> dict[str, bytes]:
@@ -95,14 +113,14 @@ def _broken(rng: random.Random) -> dict[str, bytes]:
     }
 
 
-def collide(client: Client, rng: random.Random) -> None:
+def collide(client: Client, rng: random.Random, saga: Choreography) -> None:
     """Publish used ids with another body. Only ids that are certainly handled."""
     confirmed = [m for m in client.messages if m.confirmed and not m.refused and m.key == ORDERED]
     for message in rng.sample(confirmed, min(3, len(confirmed))):
         content = json.loads(message.body)
         content["data"]["quantite"] += 1
-        services = dict.fromkeys(("stock", "commande"), "id_collision")
-        client.publish(EXCHANGE, ORDERED, json.dumps(content).encode(), refused=services)
+        refused = dict.fromkeys(saga.hearers(ORDERED), "id_collision")
+        client.publish(EXCHANGE, ORDERED, json.dumps(content).encode(), refused=refused)
 
 
 def _event(type_: str, data: dict[str, Any], rng: random.Random, **other: Any) -> bytes:

@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from contracts.choreography import CHOREOGRAPHY
 from scripts.nemesis.delivery_checkers import expected_events, undelivered, unexpected_events
 
 if TYPE_CHECKING:
@@ -44,10 +43,10 @@ def figures(history: History, databases: Databases) -> Figures:
     received = {
         event_id
         for event_id, e in events.items()
-        if event_id not in undelivered_ids and (CHOREOGRAPHY.hearers(e.type) or e.identity in in_stream)
+        if event_id not in undelivered_ids and (history.saga.hearers(e.type) or e.identity in in_stream)
     }
     inboxes = {event_id for tables in databases.services.values() for event_id in tables.inbox}
-    copies = Counter(e.fields.identity or e.body for e in history.stream if e.exchange.endswith(".events"))
+    copies = Counter(e.fields.identity or e.body for e in history.stream if e.said)
     return Figures(
         attempted=len(events),
         confirmed=len(events.keys() & (in_stream | inboxes)),

@@ -12,10 +12,13 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from contracts.choreography import CHOREOGRAPHY
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SERVICES = ("stock", "paiement", "commande", "notification")
+    from choregraphie.saga.choreography import Choreography
+
 STREAM = "saga.history"
 EXHAUSTED = "exhausted"
 
@@ -87,6 +90,11 @@ class StreamEntry:
     @cached_property
     def fields(self) -> EventFields:
         return read(self.body)
+
+    @property
+    def said(self) -> bool:
+        """Whether a client or a service said it: it is no retry and no dead letter."""
+        return self.exchange.endswith((".events", ".commands"))
 
 
 @dataclass(frozen=True)
@@ -194,7 +202,7 @@ class History:
     sent back before. `allowed_reasons`: the reasons for which the planned faults can have a genuine message
     dead-lettered. `crashes`: the logs that contain a traceback. `live`: the state of the monitor that ran all the
     time; `rebuilt`: of one that read everything at the end; `monitor_connections`: of the live one. `each`: the
-    number of workers per service.
+    number of workers per service. `saga`: what was declared, of the kind that ran.
     """
 
     published: tuple[Published, ...] = ()
@@ -214,6 +222,7 @@ class History:
     rebuilt: MonitorState | None = None
     monitor_connections: tuple[MonitorConnection, ...] = ()
     each: int = 1
+    saga: Choreography = CHOREOGRAPHY
 
     @property
     def genuine(self) -> tuple[Published, ...]:
@@ -234,5 +243,5 @@ class History:
     @cached_property
     def event_ids(self) -> frozenset[str]:
         """The identities of the events in the stream."""
-        identities = (entry.fields.identity for entry in self.stream if entry.exchange.endswith(".events"))
+        identities = (entry.fields.identity for entry in self.stream if entry.said)
         return frozenset(identity for identity in identities if identity is not None)

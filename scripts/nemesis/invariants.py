@@ -33,7 +33,7 @@ MEANINGS = {
     "I2": "money: a created order was paid once, every other order not at all",
     "I3": "end: every order is created, or cancelled and fully undone, or waits visibly for a person",
     "I4": "one decision: no order is created twice or cancelled twice",
-    "I5": "agreement: stock, paiement and commande agree on every order",
+    "I5": "agreement: stock, paiement, commande and an orchestrator agree on every order",
     "I6": "nothing lost: every event was published and reached every service that needs it",
     "I7": "nothing twice: a repeated message had one effect",
     "I8": "dead letters: exactly the messages that must be there are, each with its reason",

@@ -56,7 +56,7 @@ def _wrong_states(
 ) -> Iterator[Violation]:
     left_out = frozenset() if history.complete else incomplete_orders(history, databases)
     exempt = orders_needing_a_person(history)
-    problems = (*unfinished_orders(history, databases), *disagreements(databases))
+    problems = (*unfinished_orders(history, databases), *disagreements(history, databases))
     exempt_problems = {order: problem for order, problem in problems if order in exempt}
     for order, commande in databases.commandes.items():
         found, expected = state.states.get(order), STATES.get(commande.etat)

@@ -23,6 +23,7 @@ from choregraphie.storage import inbox, outbox
 from choregraphie.storage.batch import Batch
 from choregraphie.storage.invocation import Invocation, Result
 from choregraphie.storage.journal import Journal
+from scripts.nemesis.machine_mutants import ORCHESTRATOR_MUTANTS
 from services.commande.store import Commande
 
 if TYPE_CHECKING:
@@ -159,9 +160,12 @@ MUTANTS: dict[str, Callable[[Patch], None]] = {
     )
 }
 
+# Those of every service, and those of the orchestrator alone.
+ALL_MUTANTS = MUTANTS | ORCHESTRATOR_MUTANTS
+
 if __name__ == "__main__":
     from services.__main__ import main
 
     name, *arguments = sys.argv[1:]
-    MUTANTS[name](setattr)
+    ALL_MUTANTS[name](setattr)
     sys.exit(main(arguments))

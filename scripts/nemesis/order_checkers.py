@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from contracts.choreography import CHOREOGRAPHY
+from scripts.nemesis.command_checkers import unfinished_instances, wrong_commands, wrong_instances
 from scripts.nemesis.exemptions import CANCELLED, CREATED, UNKNOWN, missing_refusals, orders_needing_a_person
 from scripts.nemesis.violation import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from choregraphie.saga.choreography import Choreography
     from scripts.nemesis.databases import Commande, Databases
     from scripts.nemesis.history import History
 
@@ -49,42 +50,43 @@ def termination(history: History, databases: Databases) -> Iterator[Violation]:
 
 def unfinished_orders(history: History, databases: Databases) -> Iterator[tuple[str, str]]:
     """Each unfinished order and what it lacks, without regard to exemptions."""
-    published = {
-        (service, row.type, row.commande_id)
-        for service in databases.services
-        for row in databases.of(service).outbox
-    }
-    for order in sorted(_orders(history, databases)):
-        for problem in _unfinished(order, databases.commandes.get(order), published):
+    published: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for service, tables in databases.services.items():
+        for row in tables.outbox:
+            published[row.commande_id].add((service, row.type))
+    orders = sorted(_orders(history, databases))
+    for order in orders:
+        for problem in _unfinished(history.saga, databases.commandes.get(order), published[order]):
             yield order, problem
+    yield from unfinished_instances(history, databases, orders)
 
 
 def _orders(history: History, databases: Databases) -> set[str]:
     """The orders confirmed to a client, and those that the service commande has recorded."""
-    starts = CHOREOGRAPHY.starts.TYPE
+    starts = history.saga.starts.TYPE
     ordered = {m.fields.commande_id for m in history.genuine if m.key == starts and m.confirmed}
     known = {order for order, commande in databases.commandes.items() if commande.etat != UNKNOWN}
     return {order for order in ordered if order is not None} | known
 
 
-def _unfinished(order: str, commande: Commande | None, published: set[tuple[str, str, str]]) -> Iterator[str]:
+def _unfinished(saga: Choreography, commande: Commande | None, published: set[tuple[str, str]]) -> Iterator[str]:
     if commande is None:
         yield "commande does not know it"
     elif commande.etat not in {CREATED, CANCELLED}:
         yield f"still {commande.etat}"
     elif commande.etat == CANCELLED:
-        for type_, service in CHOREOGRAPHY.undoing_types.items():
-            if (service, type_, order) not in published:
-                yield f"cancelled, but {service} never published {type_}"
-    if commande is not None and ("notification", "notification.envoyee", order) not in published:
+        for step in saga.undoings_due({type_ for _, type_ in published}):
+            if step.undone and (step.service, step.undone.TYPE) not in published:
+                yield f"cancelled, but {step.service} never published {step.undone.TYPE}"
+    if commande is not None and ("notification", "notification.envoyee") not in published:
         yield "the customer was not notified"
 
 
 def one_decision(history: History, databases: Databases) -> Iterator[Violation]:
     """I4. At most one creation and one cancellation per order, by distinct id, in the outbox and the stream."""
-    exchange = f"{CHOREOGRAPHY.decider}.events"
+    exchange = f"{history.saga.decider}.events"
     decided: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for row in databases.of(CHOREOGRAPHY.decider).outbox:
+    for row in databases.of(history.saga.decider).outbox:
         decided[row.type, row.commande_id].add(row.identity)
     for entry in history.stream:
         fields = entry.fields
@@ -98,17 +100,22 @@ def one_decision(history: History, databases: Databases) -> Iterator[Violation]:
 
 
 def agreement(history: History, databases: Databases) -> Iterator[Violation]:
-    """I5. Created and not cancelled ⇔ sold and paid; cancelled ⇔ nothing held, no money kept."""
+    """I5. Created and not cancelled ⇔ sold and paid; cancelled ⇔ nothing held, no money kept.
+
+    An orchestrator agrees, and has said its commands in the declared order.
+    """
     if not databases.commandes:
         yield Violation("I5", "could not tell: no orders in the databases")
     exempt = orders_needing_a_person(history)
-    for order, problem in disagreements(databases):
+    for order, problem in disagreements(history, databases):
         if order not in exempt:
             yield Violation("I5", f"{order}: {problem}")
 
 
-def disagreements(databases: Databases) -> Iterator[tuple[str, str]]:
+def disagreements(history: History, databases: Databases) -> Iterator[tuple[str, str]]:
     """Each order on which the services' databases disagree, and how, without regard to exemptions."""
+    yield from wrong_instances(databases)
+    yield from wrong_commands(history, databases)
     held = {r.commande_id: r.etat for r in databases.reservations if r.etat != "liberee"}
     paid = {debit.commande_id for debit in databases.debits if debit.etat == "pris"}
     for order in sorted(set(databases.commandes) | set(held) | paid):

@@ -6,7 +6,6 @@ import signal
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from contracts.choreography import CHOREOGRAPHY
 from scripts.nemesis.violation import Violation
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def clean_processes(history: History, databases: Databases) -> Iterator[Violatio
     """I10. Every worker runs with one consumer, leaks nothing, never crashes, ends in time, logs no secret."""
     running = Counter(worker.service for worker in history.workers)
     consumers = {queue.name: queue.consumers for queue in history.queues}
-    for service in CHOREOGRAPHY.services:
+    for service in history.saga.services:
         if running[service] != history.each:
             yield Violation("I10", f"could not tell: {service} has {running[service]} workers")
         if consumers.get(f"{service}.inbox") != history.each:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pika
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
-from scripts.nemesis.history import SERVICES, STREAM, DeadLetter, Mail, MonitorConnection, QueueState, StreamEntry
+from scripts.nemesis.history import STREAM, DeadLetter, Mail, MonitorConnection, QueueState, StreamEntry
 from scripts.nemesis.management import ManagementError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from scripts.nemesis.management import Management
@@ -76,11 +76,11 @@ def _entries(
             return
 
 
-def read_dead_letters(url: str) -> tuple[DeadLetter, ...]:
-    """The dead letters of every service. They stay in their queues."""
+def read_dead_letters(url: str, services: Sequence[str]) -> tuple[DeadLetter, ...]:
+    """The dead letters of `services`. They stay in their queues."""
     dead_letters: list[DeadLetter] = []
     with connect(url) as connection:
-        for service in SERVICES:
+        for service in services:
             channel = connection.channel()
             with contextlib.suppress(ChannelClosedByBroker):  # a queue that does not exist holds nothing
                 dead_letters += [
@@ -113,10 +113,10 @@ def reasons(headers: Mapping[str, Any]) -> tuple[str | None, str | None]:
     return None, broker
 
 
-def redrive(url: str) -> Iterator[DeadLetter]:
+def redrive(url: str, services: Sequence[str]) -> Iterator[DeadLetter]:
     """Send every dead letter back to its service as an operator would. Yields each one before it is sent."""
     with connect(url) as connection:
-        for service in SERVICES:
+        for service in services:
             out, back = connection.channel(), connection.channel()
             back.confirm_delivery()
             for method, properties, body in list(_take_all(out, service)):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scripts.nemesis.customers import Customers
-from scripts.nemesis.databases import Databases, read_databases
+from scripts.nemesis.databases import Databases
 from scripts.nemesis.faults_broker import restart_dead_queues
 from scripts.nemesis.faults_message import collide
 from scripts.nemesis.figures import figures
@@ -133,7 +133,8 @@ class Run:
         # Only now is every message handled for certain: a reused id is refused, and dead letters can be redriven.
         if not unfinished and not self._failures:
             with self._recording_failures("the dead letters were not redriven"):
-                collide(self._targets.environment.client, random.Random(self._plan.seed))
+                environment = self._targets.environment
+                collide(environment.client, random.Random(self._plan.seed), environment.saga)
                 unfinished = self._wait_until_quiet()
                 self._targets.environment.redrive()
                 unfinished = unfinished or self._wait_until_quiet()
@@ -147,7 +148,7 @@ class Run:
             return self._targets.environment.record(leaving=True)
         databases = Databases()
         with self._recording_failures("the databases could not be read"):
-            databases = read_databases(self._targets.environment.database_url)
+            databases = self._targets.environment.read_databases()
         return self._targets.environment.history_without_broker(), databases
 
     def _wait_until_quiet(self) -> list[Violation]:

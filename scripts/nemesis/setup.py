@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from scripts.installed_server import NodeError
 from scripts.nemesis.cluster import three_nodes
 from scripts.nemesis.environment import Environment, sqlite_url
-from scripts.nemesis.history import SERVICES
+from scripts.nemesis.kinds import CHOREOGRAPHED, SAGAS
 from scripts.nemesis.management import Management
 from scripts.nemesis.nodes import USER, in_container, installed
 from scripts.nemesis.private_postgres import NoPostgresError, private_postgres
@@ -23,7 +23,7 @@ from scripts.nemesis.violation import Violation
 from scripts.probes import HOST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from scripts.nemesis.cluster import Cluster
@@ -49,6 +49,7 @@ class RunOptions:
     mutant: str | None
     seed: int
     disk: bool
+    coordination: str = CHOREOGRAPHED
 
     @property
     def each(self) -> int:
@@ -60,7 +61,7 @@ def run_chaos(options: RunOptions, plan: Plan, folder: Path, tell: Callable[[str
 
     A failure after the beginning is a violation, so that the evidence is kept.
     """
-    where = f"{options.database} and a {options.broker} broker"
+    where = f"{options.database} and a {options.broker} broker, {options.coordination}"
     tell(f"seed {plan.seed}: {len(plan.faults)} kinds of faults for {plan.minutes:g} minutes on {where}")
     (folder / "db").mkdir(parents=True)
     stack = contextlib.ExitStack()
@@ -116,7 +117,8 @@ def _environment(
         folder,
         f"amqp://{credentials}@{HOST}:{node.port('amqp')}/",
         Management(f"http://{HOST}:{node.port('management')}", USER, node.password, "/"),
-        database_for(postgres, folder),
+        database_for(postgres, folder, SAGAS[options.coordination].services),
+        coordination=options.coordination,
         each=options.each,
         working_url=f"amqp://{credentials}@{HOST}:{proxy.port}/",
         program=("scripts.nemesis.mutants", options.mutant) if options.mutant else ("services",),
@@ -125,12 +127,13 @@ def _environment(
     )
 
 
-def database_for(postgres: PrivatePostgres | None, folder: Path) -> str:
+def database_for(postgres: PrivatePostgres | None, folder: Path, services: Sequence[str], prefix: str = "") -> str:
+    """The URL of the services' databases, which are created on `postgres`, or files below `folder`."""
     if postgres is None:
         return sqlite_url(folder / "db")
-    for service in SERVICES:
-        postgres.create(service)
-    return postgres.url("{service}")
+    for service in services:
+        postgres.create(prefix + service)
+    return postgres.url(prefix + "{service}")
 
 
 def namespace_allowed() -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from scripts.nemesis.history import SERVICES, WorkerExit, WorkerState
+from scripts.nemesis.history import WorkerExit, WorkerState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -112,17 +112,22 @@ class Slot:
 
 
 class Workers:
-    """`each` workers of every service with one environment; their logs are below `folder`."""
+    """`each` workers of each of `services` with one environment; their logs are below `folder`."""
 
     def __init__(
-        self, folder: Path, env: Mapping[str, str], each: int = 1, program: Iterable[str] = ("services",)
+        self,
+        folder: Path,
+        env: Mapping[str, str],
+        services: Sequence[str],
+        each: int = 1,
+        program: Iterable[str] = ("services",),
     ) -> None:
         self._logs = folder / "logs"
         self._logs.mkdir(parents=True, exist_ok=True)
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("SAGA_")}
         self._env = inherited | {"SAGA_LOG_FORMAT": "json"} | dict(env)
         self._program = list(program)
-        self.slots = [Slot(service, number) for service in SERVICES for number in range(1, each + 1)]
+        self.slots = [Slot(service, number) for service in services for number in range(1, each + 1)]
         self._started: list[Worker] = []
         self.kills = 0
 

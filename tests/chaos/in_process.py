@@ -1,4 +1,4 @@
-"""The four services, one at a time, over the simulator's model of the broker.
+"""The services of either kind of saga, one at a time, over the simulator's model of the broker.
 
 Their pipelines and their databases are the real ones.
 Nothing runs concurrently, so a scenario chooses which message overtakes which, and where a worker dies.
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from choregraphie import Application
 # A worker that is still busy after this long never becomes idle.
 LONGEST_SECONDS = 90
 ROUNDS = 60
@@ -47,7 +48,13 @@ class PowerCut(BaseException):
 
 
 class InProcessSaga:
-    def __init__(self, folder: Path, tracing_of: Callable[[str], Tracing] = lambda _: UNTRACED) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tracing_of: Callable[[str], Tracing] = lambda _: UNTRACED,
+        application: Application = APP,
+    ) -> None:
+        self._application = application
         self._folder = folder
         self._tracing_of = tracing_of
         self._gateway = Gateway()
@@ -61,7 +68,7 @@ class InProcessSaga:
             retry_delays=(0.2, 0.5),
             call_timeout=2,
         )
-        self.broker = Broker(APP.topology(self.settings))
+        self.broker = Broker(application.topology(self.settings))
         self.published: list[Published] = []
         self._thread = ThreadPoolExecutor(1)
 
@@ -88,11 +95,12 @@ class InProcessSaga:
     def settle(self) -> None:
         """Run every worker and let every retry delay pass, until no message is left to handle."""
         for _ in range(ROUNDS):
-            for service in APP.by_name:
+            for service in self._application.by_name:
                 self.work(service)
             delayed = self.broker.next_expiry() is not None
             self.broker.expire(self.broker.now + ALL_DELAYS_SECONDS)
-            if not delayed and not any(len(self.broker.queues[f"{service}.inbox"]) for service in APP.by_name):
+            left = sum(len(self.broker.queues[f"{service}.inbox"]) for service in self._application.by_name)
+            if not delayed and not left:
                 return
         raise TimeoutError(f"still messages to handle after {ROUNDS} rounds")
 
@@ -118,11 +126,12 @@ class InProcessSaga:
     def dead_letters(self) -> tuple[DeadLetter, ...]:
         return tuple(
             _dead_letter(service, message)
-            for service in APP.by_name
+            for service in self._application.by_name
             for message in self.broker.queues[f"{service}.dlq"]
         )
 
-    def record(self, services: Sequence[str] = tuple(APP.by_name)) -> tuple[History, Databases]:
+    def record(self, services: Sequence[str] = ()) -> tuple[History, Databases]:
+        """The history, and the databases of `services`; without any, those of every service."""
         history = History(
             published=tuple(self.published),
             stream=tuple(self._stream()),
@@ -133,8 +142,10 @@ class InProcessSaga:
             ),
             mails=read_mails(self._folder / "courrier"),
             charges=self._gateway.charges(),
+            saga=self._application.sagas[0],
         )
-        return history, read_databases(self.settings.database_url, services)
+        known = services or tuple(self._application.by_name)
+        return history, read_databases(self.settings.database_url, known)
 
     def _stream(self) -> Iterator[StreamEntry]:
         for message in (entry.message for entry in self.broker.streams[HISTORY].entries):
@@ -145,7 +156,7 @@ class InProcessSaga:
         self._gateway.close()
 
     async def _work(self, name: str, settings: OrderSettings, idle_seconds: float | None) -> None:
-        service = APP.by_name[name]
+        service = self._application.by_name[name]
         database = open_database(service, settings)
         tracing = self._tracing_of(name)
         store = Store(service, database, StoreLimits.of(settings), lambda: dt.datetime.now(dt.UTC), tracing.traced)

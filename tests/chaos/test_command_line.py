@@ -37,6 +37,7 @@ PLAN = Plan(0.1, 1, ["kill"])
         (["--workers", "0", "--database", "postgresql"], "from 1 to"),
         (["--workers", "many"], "'many' is not a whole number"),
         (["--mutant", "nonsense"], "invalid choice: 'nonsense'"),
+        (["--mutant", "undone_in_order"], "a mutant of the orchestrator: it needs --orchestration"),
         (["--minutes", "0"], "more than 0"),
         (["--rate", "nan"], "more than 0"),
     ],
@@ -67,7 +68,6 @@ class BrokenEnvironment:
     def __init__(self) -> None:
         self.client = SimpleNamespace(sessions=0)
         self.workers = SimpleNamespace(kills=0, starts=0)
-        self.database_url = "sqlite:////nowhere/{service}.sqlite3"
 
     def start(self) -> None:
         raise NodeError("The node did not come back.")
@@ -77,6 +77,9 @@ class BrokenEnvironment:
 
     def history_without_broker(self) -> Any:
         return HISTORY
+
+    def read_databases(self) -> Any:
+        raise NodeError("The databases are away.")
 
 
 def targets() -> Any:

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import random
 import signal
-import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 
 from choregraphie.failpoints import Place
-from scripts.nemesis.environment import Environment, sqlite_url
-from scripts.nemesis.history import SERVICES
 from scripts.nemesis.invariants import WITHOUT_PROCESSES, check_invariants
 from scripts.nemesis.orders import EXCHANGE, ORDERED, make_order
+from tests.chaos.live import live_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scripts.nemesis.private_postgres import PrivatePostgres
+    from scripts.nemesis.environment import Environment
     from tests.support.brokers import Broker
 
 KINDS = ("plain", "short of stock", "poor", "blocked", "cancelled at once", "cancelled soon", "twice")
@@ -44,41 +42,22 @@ CASES: tuple[tuple[str, Place, dict[str, str]], ...] = (
     ("paiement", Place.AFTER_RETRY_PUBLISH, FAILING_GATEWAY),
     ("stock", Place.AFTER_DEAD_LETTER_PUBLISH, {}),
 )
+# No worker passes the places of a relay and of an operator's commands. Their cases are in
+# tests/choregraphie/client/test_relay_process.py, tests/e2e/test_dead_letters.py and tests/e2e/test_settle.py.
+ELSEWHERE = {Place.BEFORE_RELAY, Place.AFTER_RELAY, Place.AFTER_LETTER_CONFIRM, Place.AFTER_SETTLEMENT}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def environment(
     request: pytest.FixtureRequest, broker: Broker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Environment]:
-    folder = tmp_path_factory.mktemp("failpoints")
-    name = f"failpoints-{uuid.uuid4().hex[:8]}"
-    management = broker.management(name)
-    management.create_vhost()
-    database = sqlite_url(folder / "db")
-    if request.param == "postgresql":
-        server: PrivatePostgres = request.getfixturevalue("postgres")
-        for service in SERVICES:
-            server.create(f"{name}-{service}")
-        database = server.url(f"{name}-{{service}}")
-    opened = Environment(folder, broker.url(management.vhost), management, database)
-    try:
-        opened.start()
+    postgres = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    with live_environment(broker, tmp_path_factory.mktemp("failpoints"), postgres) as opened:
         yield opened
-    finally:
-        opened.close()
-        management.delete_vhost()
 
 
 def test_every_failpoint_has_a_case() -> None:
-    # No worker passes the places of a relay and of an operator's commands. Their cases are in
-    # tests/choregraphie/client/test_relay_process.py, tests/e2e/test_dead_letters.py and tests/e2e/test_settle.py.
-    elsewhere = {
-        Place.BEFORE_RELAY,
-        Place.AFTER_RELAY,
-        Place.AFTER_LETTER_CONFIRM,
-        Place.AFTER_SETTLEMENT,
-    }
-    assert {place for _, place, _ in CASES} == set(Place) - elsewhere
+    assert {place for _, place, _ in CASES} == set(Place) - ELSEWHERE
 
 
 @pytest.mark.parametrize(("service", "place", "more"), CASES, ids=[f"{s}-{p}" for s, p, _ in CASES])

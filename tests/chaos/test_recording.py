@@ -13,6 +13,7 @@ import pytest
 
 from choregraphie import Settings
 from choregraphie.broker import open_session
+from contracts.choreography import CHOREOGRAPHY
 from scripts.nemesis import recorder
 from scripts.nemesis.gateway import Gateway
 from scripts.nemesis.history import Charge, DeadLetter, Mail, StreamEntry
@@ -51,9 +52,9 @@ async def test_a_dead_letter_is_recorded_from_the_stream_and_its_queue_and_when_
         StreamEntry("stock.dlx", ORDERED, b"given up", "exhausted"),
     )
     dead_letter = DeadLetter("stock", b"given up", "exhausted", "why")
-    assert recorder.read_dead_letters(amqp_url) == (dead_letter,)
-    assert list(recorder.redrive(amqp_url)) == [dead_letter]
-    assert recorder.read_dead_letters(amqp_url) == ()
+    assert recorder.read_dead_letters(amqp_url, CHOREOGRAPHY.services) == (dead_letter,)
+    assert list(recorder.redrive(amqp_url, CHOREOGRAPHY.services)) == [dead_letter]
+    assert recorder.read_dead_letters(amqp_url, CHOREOGRAPHY.services) == ()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Two chaos runs of less than a minute: `./scripts/chaos` makes longer ones.
+"""Three chaos runs of less than a minute: `./scripts/chaos` makes longer ones.
 
 Together they inject most faults that take effect within seconds. Faults of half a minute and more (freezes,
 stalls, the memory alarm, flapping) are left to long runs; half-open connections and a full disk have own tests.
@@ -36,18 +36,15 @@ def chaos(*arguments: str) -> dict[str, Any]:
 
 @pytest.mark.timeout(PATIENCE_SECONDS + 20)
 @pytest.mark.parametrize(
-    ("database", "faults", "minutes", "seed"),
+    ("kind", "faults", "minutes", "seed"),
     [
-        ("sqlite", SHORT | {"broker_kill", "rubbish", "poison", "redrive"}, "0.6", "7"),
-        ("postgresql", SHORT | {"postgres_kill", "broker_wipe", "db_locked", "delay"}, "0.7", "9"),
+        ("--database=sqlite", SHORT | {"broker_kill", "rubbish", "poison", "redrive"}, "0.6", "7"),
+        ("--database=postgresql", SHORT | {"postgres_kill", "broker_wipe", "db_locked", "delay"}, "0.7", "9"),
+        ("--orchestration", {"kill", "kill_all", "cut", "duplicates", "rubbish", "redrive"}, "0.3", "56"),
     ],
 )
-def test_nothing_is_lost_or_done_twice_under_faults(
-    database: str, faults: set[str], minutes: str, seed: str
-) -> None:
-    report = chaos(
-        "--minutes", minutes, "--seed", seed, "--database", database, "--faults", ",".join(sorted(faults))
-    )
+def test_nothing_is_lost_or_done_twice_under_faults(kind: str, faults: set[str], minutes: str, seed: str) -> None:
+    report = chaos(kind, "--minutes", minutes, "--seed", seed, "--faults", ",".join(sorted(faults)))
     assert report["violations"] == []
     assert set(report["faults"]) == faults, "every fault was injected"
     assert report["figures"]["lost"] == report["figures"]["unexpected"] == 0

@@ -1,4 +1,4 @@
-"""The orchestrated order saga on a real broker, with its orchestrator killed; and the two kinds kept apart."""
+"""The orchestrated order saga on a real broker, and the two kinds kept apart."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.saga_fixture import SERVICES, SPEAKERS, SagaFixture, saga_fixture
-from tests.support.workers import services, until
+from tests.support.workers import services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +23,6 @@ IN_ORDER = [
     *("commande.creer", "commande.annulee", "paiement.rembourser", "paiement.rembourse"),
     *("stock.liberer", "stock.libere"),
 ]
-
-CREATED = ("commande.creee", "stock.vendre", "notification.envoyee")
-# Where a worker can die while it handles an answer.
-PLACES = ("in_transaction", "after_commit", "after_confirm", "before_mark", "after_ack")
 
 
 @pytest.fixture
@@ -48,24 +44,6 @@ def test_a_refused_order_is_undone_in_reverse_one_step_after_another(orchestrate
     stock, paiement = saga.inspect_each("stock", "paiement")
     assert stock["produits"]["PROD-789"]["retenu"] == 0
     assert paiement["mouvements"]["remboursements"] == {"nombre": 1, "montant": 120.00}
-
-
-def test_orders_go_on_at_the_right_step_wherever_their_orchestrator_dies(orchestrated: SagaFixture) -> None:
-    saga, orders = orchestrated, list[str]()
-    for number, place in enumerate(PLACES, start=1):
-        dying = saga.start("orchestrateur", failpoint=place)
-        if number == 1:
-            dying.await_ready()
-            saga.subscription = saga.foreign_client.subscribe(*EXCHANGES)
-        orders.append(saga.order())
-        until(lambda dying=dying: dying.exit_code is not None, f"it dies {place}")  # type: ignore[misc]
-    saga.start("orchestrateur")
-    for order in orders:
-        saga.await_events(order, *CREATED, repeated=True)
-    until(lambda: saga.inspect("orchestrateur")["commande"].get("COMPLETED") == len(orders), "all are completed")
-    stock, paiement = saga.inspect_each("stock", "paiement")
-    assert stock["produits"]["PROD-456"]["vendu"] == 2 * len(orders)
-    assert paiement["mouvements"]["debits"]["nombre"] == len(orders)
 
 
 def test_a_worker_of_the_other_kind_refuses_the_virtual_host_in_one_line(orchestrated: SagaFixture) -> None:
