@@ -22,10 +22,10 @@ try:
     from choregraphie.resolution import resolve
     from choregraphie.saga.saga_set import SagaSet
     from choregraphie.terminal.arguments import Parser
+    from choregraphie.terminal.printable import printable
     from choregraphie.terminal.tables import console_of
     from saga_monitor.cli.context import command_context
     from saga_monitor.projection.older_files import set_aside_older
-    from saga_monitor.text.sanitize import printable
 except ModuleNotFoundError as missing:
     print(
         f"saga_monitor: {missing.name} is not installed for this Python; './scripts/demo' makes a virtual"

@@ -20,15 +20,22 @@ class Group:
     ids: tuple[str, ...]
 
 
+# Service, reason, fingerprint.
+Fault = tuple[str, str, str]
 # How many ids of a group are shown.
 _MOST_IDS = 5
 
 
+def fault_of(letter: Letter) -> Fault:
+    """What letters of one fault have in common."""
+    return letter.service, letter.reason, letter.fingerprint
+
+
 def groups(letters: Iterable[Letter]) -> list[Group]:
     """The letters by service, reason and fingerprint, the largest group of a service first."""
-    found: dict[tuple[str, str, str], list[Letter]] = {}
+    found: dict[Fault, list[Letter]] = {}
     for letter in letters:
-        found.setdefault((letter.service, letter.reason, letter.fingerprint), []).append(letter)
+        found.setdefault(fault_of(letter), []).append(letter)
     return sorted(map(_group, found.values()), key=lambda one: (one.example.service, -one.count))
 
 

@@ -2,5 +2,6 @@
 
 arguments  the parser, common options, times as people type them
 formats    durations, counts and amounts for a person
+printable  texts of others, without control characters
 tables     tables that fit the terminal
 """

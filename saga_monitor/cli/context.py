@@ -17,6 +17,7 @@ from choregraphie.application import Application
 from choregraphie.saga.saga_set import SagaSet
 from choregraphie.signing import verifier_for
 from choregraphie.terminal.arguments import TIME_EXAMPLES, moment_of
+from choregraphie.terminal.printable import printable
 from choregraphie.terminal.tables import is_bounded
 from saga_monitor.analysis.anomaly import Thresholds
 from saga_monitor.diagnosis.wording import span
@@ -27,7 +28,6 @@ from saga_monitor.projection.store import Store
 from saga_monitor.stream.catch_up import catch_up
 from saga_monitor.stream.follower import OpenHistory
 from saga_monitor.text.freshness import Freshness
-from saga_monitor.text.sanitize import printable
 
 CATCH_UP_SECONDS = 15.0
 

@@ -12,10 +12,10 @@ from choregraphie import BrokerUnavailable, HistoryMissing
 from choregraphie.saga.saga_set import SagaSet
 from choregraphie.signing import verifier_for
 from choregraphie.terminal.arguments import TIME_EXAMPLES, add_json, moment_of
+from choregraphie.terminal.printable import printable
 from saga_monitor.cli.context import CommandContext, add_saga
 from saga_monitor.stream.history_reader import Wanted, wanted_entries
 from saga_monitor.text.history_listing import as_json, as_line, as_paragraph
-from saga_monitor.text.sanitize import printable
 
 # Names of options that a key cannot have too.
 _TAKEN = {"--type", "--since", "--all", "--follow", "--json", "--saga", "--help"}

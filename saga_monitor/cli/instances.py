@@ -9,6 +9,7 @@ from typing import Any
 from choregraphie import UserError
 from choregraphie.saga.saga_set import SagaSet
 from choregraphie.terminal.arguments import add_json, add_wide
+from choregraphie.terminal.printable import printable
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.cli.context import CommandContext, add_at, add_saga, positive_number, search_text
 from saga_monitor.diagnosis.causes import hold_sentence
@@ -19,7 +20,6 @@ from saga_monitor.projection.unknown_events import unknown_events_of
 from saga_monitor.reports import report
 from saga_monitor.text import tables
 from saga_monitor.text.dead_letters import mentions_json, mentions_view
-from saga_monitor.text.sanitize import printable
 
 
 class Ambiguous(UserError):

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from choregraphie.dead_letters.effect import Effect, Prediction
-from choregraphie.dead_letters.grouping import Group, groups
-from choregraphie.dead_letters.letter import Letter, printable
+from choregraphie.dead_letters.grouping import Fault, Group, fault_of, groups
+from choregraphie.dead_letters.letter import Letter
+from choregraphie.terminal.printable import printable
 from saga_monitor.analysis.messages import DeadLetter
 from saga_monitor.analysis.replays import predict
 from saga_monitor.projection.open_letters import OpenLetter, open_letters, with_events
@@ -40,14 +41,11 @@ def letter_faults(queries: Queries, saga: str | None = None) -> list[LetterFault
     Raises DatabaseRefused.
     """
     judged = [_judge(queries, one) for one in open_letters(queries, LETTERS_JUDGED, saga)]
-    by_id: dict[tuple[str, str, str], list[JudgedLetter]] = {}
+    by_fault: dict[Fault, list[JudgedLetter]] = {}
     letters = [_as_letter(one) for one in judged]
     for letter, one in zip(letters, judged, strict=True):
-        by_id.setdefault((letter.service, letter.reason, letter.fingerprint), []).append(one)
-    return [
-        _fault(group, by_id[group.example.service, group.example.reason, group.example.fingerprint])
-        for group in groups(letters)
-    ]
+        by_fault.setdefault(fault_of(letter), []).append(one)
+    return [_fault(group, by_fault[fault_of(group.example)]) for group in groups(letters)]
 
 
 def judged_letter(queries: Queries, letter: DeadLetter) -> JudgedLetter:

@@ -14,7 +14,7 @@ from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.projection import sampling
 from saga_monitor.projection.counters import REASONS, Histogram, histogram
 from saga_monitor.projection.indexes import AMONG_SAGAS, has
-from saga_monitor.projection.messages import DEAD_LETTER, RETRY, dead_letter_of, retry_of
+from saga_monitor.projection.messages import DEAD_LETTER, HEARD, RETRY, dead_letter_of, heard_of, retry_of
 from saga_monitor.projection.models import LastHeard, SagaSummary
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.sampling import Cutoffs, not_sent_back, refusals_of
@@ -209,14 +209,9 @@ def _with_evidence(
 
 def _events(queries: Queries, numbers: Sequence[int]) -> dict[int, list[HeardEvent]]:
     events: dict[int, list[HeardEvent]] = defaultdict(list)
-    for number, id_, type_, service, time, cause, decides, nothing, offset, source in queries.ask(
-        'SELECT number, id, type, service, time, causationid, decides, undid_nothing, "offset", source FROM said'
-        " WHERE number IN (SELECT value FROM json_each(?))",
-        json.dumps(numbers),
-    ):
-        events[number].append(
-            HeardEvent(id_, type_, service, moment(time), cause, decides, bool(nothing), offset, source)
-        )
+    question = f"SELECT number, {HEARD} FROM said WHERE number IN (SELECT value FROM json_each(?))"  # noqa: S608
+    for number, *row in queries.ask(question, json.dumps(numbers)):
+        events[number].append(heard_of(row))
     return events
 
 

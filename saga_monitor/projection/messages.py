@@ -1,4 +1,4 @@
-"""Writes events, retries, dead letters and acts of operators, each once; reads those but the events back."""
+"""Writes events, retries, dead letters and acts of operators, each once, and reads their rows."""
 
 import json
 import sqlite3
@@ -13,6 +13,7 @@ from saga_monitor.projection import counters, holds
 from saga_monitor.projection.schema import EPOCH, instant, moment
 from saga_monitor.records.parser import EventEntry, IgnoredEntry, Record
 
+HEARD = 'id, type, service, time, causationid, decides, undid_nothing, said."offset", source'
 RETRY = 'service, event_id, "offset", source, attempt, at, next, detail, saga, key'
 DEAD_LETTER = 'service, event_id, reason, type, "offset", source, detail, at, saga, key, letter, ended'
 ACT = 'act, letter, "by", because, service, "offset", at, ends, saga, key'
@@ -54,6 +55,12 @@ def keep_dead_letters(connection: sqlite3.Connection, letters: Sequence[DeadLett
     connection.executemany(_KEEP_DEAD_LETTER, rows)
     counts = Counter({"dead_letters": len(rows)})
     return counts + Counter(f"dead.{counters.bounded(one.reason)}" for one in letters)
+
+
+def heard_of(row: Sequence[Any]) -> HeardEvent:
+    """The event in a row of the columns `HEARD` of the table `said`."""
+    id_, type_, service, time, cause, decides, nothing, offset, source = row
+    return HeardEvent(id_, type_, service, moment(time), cause, decides, bool(nothing), offset, source)
 
 
 def retry_of(row: Sequence[Any]) -> Retry:

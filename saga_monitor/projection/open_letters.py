@@ -10,14 +10,12 @@ from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent
 from saga_monitor.analysis.messages import DeadLetter
 from saga_monitor.projection.dead_letters import select_letters
 from saga_monitor.projection.indexes import AMONG_SAGAS
+from saga_monitor.projection.messages import HEARD, heard_of
 from saga_monitor.projection.queries import Queries
-from saga_monitor.projection.schema import OF_INSTANCES, moment
+from saga_monitor.projection.schema import OF_INSTANCES
 
 _OPEN = f"WHERE ended = '' AND (saga IS NULL OR {AMONG_SAGAS})"
-_EVENTS = (
-    'SELECT saga, key, id, type, service, time, causationid, decides, undid_nothing, said."offset", source'  # noqa: S608
-    f" FROM said JOIN instances USING (number) WHERE {OF_INSTANCES}"  # a constant
-)
+_EVENTS = f"SELECT saga, key, {HEARD} FROM said JOIN instances USING (number) WHERE {OF_INSTANCES}"  # noqa: S608 - constants
 _HELD = (
     "SELECT letter, \"by\", because FROM acts WHERE act = 'held' AND letter IN (SELECT value FROM json_each(?))"
     ' ORDER BY "offset"'
@@ -55,19 +53,12 @@ def _with_events(queries: Queries, letters: Sequence[DeadLetter]) -> list[OpenLe
 
 def _events(queries: Queries, instances: Collection[Instance]) -> dict[Instance, EventsOfSaga]:
     heard: dict[Instance, list[HeardEvent]] = defaultdict(list)
-    for saga, key, id_, type_, service, time, cause, decides, nothing, offset, source in queries.ask(
-        _EVENTS,
-        json.dumps(list(instances)),
-    ):
-        event = HeardEvent(id_, type_, service, moment(time), cause, decides, bool(nothing), offset, source)
-        heard[Instance(saga, key)].append(event)
+    for saga, key, *row in queries.ask(_EVENTS, json.dumps(list(instances))):
+        heard[Instance(saga, key)].append(heard_of(row))
     known = queries.sagas.by_name
     return {one: EventsOfSaga(known[one.saga], found) for one, found in heard.items() if one.saga in known}
 
 
 def _held(queries: Queries, ids: Collection[str]) -> dict[str, str]:
-    rows = queries.ask(
-        _HELD,
-        json.dumps(list(ids)),
-    )
+    rows = queries.ask(_HELD, json.dumps(list(ids)))
     return {letter: f"{by}{f': {because}' if because else ''}" for letter, by, because in rows}

@@ -18,8 +18,10 @@ from saga_monitor.projection.deltas import Deltas
 from saga_monitor.projection.evaluation import Evaluation
 from saga_monitor.projection.messages import (
     DEAD_LETTER,
+    HEARD,
     RETRY,
     dead_letter_of,
+    heard_of,
     keep_events,
     keep_troubles,
     new_events,
@@ -145,15 +147,9 @@ def _load_rows(connection: sqlite3.Connection, changed: Mapping[Instance, _Chang
 
 def _load_events(connection: sqlite3.Connection, known: Iterable[_Changed]) -> None:
     numbered = {one.number: one for one in known}
-    found = connection.execute(
-        'SELECT number, id, type, service, time, causationid, decides, undid_nothing, "offset", source FROM said'
-        " WHERE number IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(numbered)),),
-    )
-    for number, id_, type_, service, time, causationid, decides, nothing, offset, source in found:
-        numbered[number].events.append(
-            HeardEvent(id_, type_, service, moment(time), causationid, decides, bool(nothing), offset, source)
-        )
+    question = f"SELECT number, {HEARD} FROM said WHERE number IN (SELECT value FROM json_each(?))"  # noqa: S608
+    for number, *row in connection.execute(question, (json.dumps(list(numbered)),)):
+        numbered[number].events.append(heard_of(row))
 
 
 def _load_troubles(connection: sqlite3.Connection, changed: Mapping[Instance, _Changed]) -> None:

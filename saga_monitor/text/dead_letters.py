@@ -15,6 +15,7 @@ from choregraphie.dead_letters.grouping import group_as_json
 from choregraphie.saga.envelope import Instance
 from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import dlq
+from choregraphie.terminal.printable import printable
 from saga_monitor.analysis.interventions import GIVEN_UP
 from saga_monitor.analysis.messages import DeadLetter
 from saga_monitor.analysis.saga_state import State
@@ -24,7 +25,7 @@ from saga_monitor.diagnosis.wording import because
 from saga_monitor.projection.dead_letters import Mentions
 from saga_monitor.projection.queries import Queries, SagaSummary
 from saga_monitor.reports.report import identified, rfc3339
-from saga_monitor.text.sanitize import printable, safe
+from saga_monitor.text.sanitize import safe
 
 _ROW = 16
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import IO
 
 from choregraphie.saga.envelope import Instance
+from choregraphie.terminal.printable import printable
 from saga_monitor.analysis.saga_state import Flag
 from saga_monitor.projection.queries import Queries, SagaSummary
 from saga_monitor.reports.report import rfc3339
 from saga_monitor.text.freshness import Link
-from saga_monitor.text.sanitize import printable
 
 # Instances per query, so that a long gap is not read at once.
 PAGE = 500

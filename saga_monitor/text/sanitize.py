@@ -1,13 +1,8 @@
-"""Makes texts of others safe to show: on a terminal, a control character is a command."""
+"""Texts of others as cells of tables: printable, and cut to a width."""
 
 from rich.text import Text
 
-
-def printable(text: str) -> str:
-    """`text` with every unprintable character written as an escape (`\\x1b`, `\\u202e`)."""
-    if text.isprintable():  # the usual case, and a page has thousands of texts
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+from choregraphie.terminal.printable import printable
 
 
 def safe(text: object, style: str = "", limit: int | None = None) -> Text:

@@ -10,6 +10,7 @@ import pytest
 from rich.cells import cell_len
 from textual.widgets import Static, Tree
 
+from choregraphie.terminal.printable import printable
 from saga_monitor.console.app import ConsoleApp
 from saga_monitor.console.instance_row import cells, column_widths
 from saga_monitor.console.lines import short
@@ -17,7 +18,6 @@ from saga_monitor.console.screens import InstanceScreen
 from saga_monitor.console.snapshot import SPARKS, Rates, SnapshotReader
 from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
-from saga_monitor.text.sanitize import printable
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PAID, SCENARIOS, START, Stream, event_bytes
 from tests.support.order_saga import SAGAS, order_with
 
