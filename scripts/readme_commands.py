@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from unittest import mock
 
+from choregraphie.cli.command import main as choregraphie
 from choregraphie.cli.main import main as services
 from saga_monitor.__main__ import main as monitor
 from scripts import passer_commande
@@ -20,10 +21,12 @@ SERVICES = (
     "journal",
     "outbox list",
     "outbox resend",
+    "relay",
     *(f"topology {action}" for action in ("check", "apply", "export", "users")),
     "doctor",
     *(f"dlq {action}" for action in ("list", "show", "replay", "hold", "discard", "edit", "audit")),
     "settle",
+    *(f"keys {action}" for action in ("new", "list")),
     *(
         f"choreography {action}"
         for action in ("check", "simulate", "diagram", "asyncapi", "schemas", "promela", "generate")
@@ -43,6 +46,7 @@ def _sections() -> Iterator[str]:
     yield from _programs("python scripts/passer_commande.py", passer_commande.main, ("",))
     yield from _programs("python -m services", partial(services, APP), SERVICES)
     yield from _programs("python -m saga_monitor", monitor, ("", *MONITOR))
+    yield from _programs("choregraphie", choregraphie, ("", "new"))
 
 
 def _programs(name: str, program: Program, verbs: Sequence[str]) -> Iterator[str]:

@@ -94,11 +94,11 @@ class AlertWatcher:
             self.view, notices, again = await run_in_thread(self._look, answers, now)
         except DatabaseRefused as error:
             self.view = replace(self.view, known=False)
-            log.error("lookout.hindered", error=str(error))
+            log.error("watcher.hindered", error=str(error))
         except Exception:
             # One instance that cannot be judged must not end the watch.
             self.view = replace(self.view, known=False)
-            log.exception("lookout.failed")
+            log.exception("watcher.failed")
         else:
             self.dispatcher.notify(notices)
             self.dispatcher.redeliver(again)

@@ -43,7 +43,7 @@ async def test_a_failure_in_judging_is_logged_and_the_next_check_judges(
     with capture_logs() as logs, monkeypatch.context() as broken:
         broken.setattr(watcher_module, "anomalies_of", lambda *_: 1 / 0)
         await watcher.check(None)
-    assert [line["event"] for line in logs] == ["lookout.failed"]
+    assert [line["event"] for line in logs] == ["watcher.failed"]
     await watcher.check(None)
     assert len(watcher.view.anomalies) == 1
     watcher.close()
@@ -62,7 +62,7 @@ async def test_a_file_that_is_locked_for_too_long_is_logged_and_tried_again(
         await watcher.check(broker())
         other.close()
         await watcher.check(broker())
-    assert [line["event"] for line in logs] == ["lookout.hindered", "alert.opened"]
+    assert [line["event"] for line in logs] == ["watcher.hindered", "alert.opened"]
     watcher.close()
 
 
