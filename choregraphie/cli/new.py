@@ -36,8 +36,8 @@ def new(arguments: Sequence[str]) -> int:
     """Run the verb. Exit code: 0 written, 2 a name or a folder that cannot be used."""
     parser = Parser(
         prog="choregraphie new",
-        description="Write a project of two services, with one refusal, one undoing and a decider: contracts, services,\n"
-        "application, tests, compose file, CI workflow. It is checked, tested and run as it is.",
+        description="Write a project of two services, with one refusal, one undoing and a decider: contracts,\n"
+        "services, application, tests, compose file, CI workflow. It is checked, tested and run as it is.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
