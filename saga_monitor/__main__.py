@@ -18,11 +18,11 @@ try:
     from choregraphie.broker import open_history
     from choregraphie.extras import needing
     from choregraphie.logs import configure_logs
+    from choregraphie.printable import printable
     from choregraphie.process.stdout_errors import open_missing_streams, output_lost
     from choregraphie.resolution import resolve
     from choregraphie.saga.saga_set import SagaSet
     from choregraphie.terminal.arguments import Parser
-    from choregraphie.terminal.printable import printable
     from choregraphie.terminal.tables import console_of
     from saga_monitor.cli.context import command_context
     from saga_monitor.projection.older_files import set_aside_older

@@ -31,7 +31,6 @@ from choregraphie.printable import printable
 from choregraphie.settings import Settings
 from choregraphie.terminal.arguments import add_json, add_wide
 from choregraphie.terminal.formats import format_count
-from choregraphie.terminal.printable import printable
 from choregraphie.terminal.tables import Column, Fitted, console_of
 
 _EXAMPLES = """\

@@ -18,7 +18,6 @@ from choregraphie.saga.rfc3339 import read_time
 from choregraphie.saga.topology import AUDIT
 from choregraphie.settings import Settings
 from choregraphie.terminal.arguments import add_json, add_wide
-from choregraphie.terminal.printable import printable
 from choregraphie.terminal.tables import Column, Fitted, console_of
 
 # The bytes of a message fill a screen; `--original` writes them.

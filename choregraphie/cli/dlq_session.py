@@ -22,7 +22,6 @@ from choregraphie.saga.topology import OPERATORS
 from choregraphie.settings import Settings
 from choregraphie.signing import OPS, signer_for, verifier_for
 from choregraphie.terminal.arguments import TIME_EXAMPLES, past_time
-from choregraphie.terminal.printable import printable
 
 CONNECTION_NAME = "operator"
 _LONGEST_REASON = 500

@@ -16,7 +16,6 @@ from choregraphie.dead_letters.letter import Letter
 from choregraphie.messaging import Outgoing, Properties
 from choregraphie.printable import printable
 from choregraphie.saga.topology import OPERATORS
-from choregraphie.terminal.printable import printable
 
 # Enough for every message that a service reads; of a longer one the beginning is kept.
 MOST_BYTES_KEPT = 1024 * 1024

@@ -32,7 +32,6 @@ from choregraphie.saga.topology import (
     is_of_first_delivery,
     requeue,
 )
-from choregraphie.terminal.printable import printable
 
 _DEATHS = "x-death"
 # Written by the broker: a service removes them from whatever it publishes.

@@ -2,6 +2,5 @@
 
 arguments  the parser, common options, times as people type them
 formats    durations, counts and amounts for a person
-printable  texts of others, without control characters
 tables     tables that fit the terminal
 """

@@ -14,10 +14,10 @@ from rich.console import Console, RenderableType
 
 from choregraphie import Settings
 from choregraphie.application import Application
+from choregraphie.printable import printable
 from choregraphie.saga.saga_set import SagaSet
 from choregraphie.signing import verifier_for
 from choregraphie.terminal.arguments import TIME_EXAMPLES, moment_of
-from choregraphie.terminal.printable import printable
 from choregraphie.terminal.tables import is_bounded
 from saga_monitor.analysis.anomaly import Thresholds
 from saga_monitor.diagnosis.wording import span

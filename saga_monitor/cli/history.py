@@ -9,10 +9,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from choregraphie import BrokerUnavailable, HistoryMissing
+from choregraphie.printable import printable
 from choregraphie.saga.saga_set import SagaSet
 from choregraphie.signing import verifier_for
 from choregraphie.terminal.arguments import TIME_EXAMPLES, add_json, moment_of
-from choregraphie.terminal.printable import printable
 from saga_monitor.cli.context import CommandContext, add_saga
 from saga_monitor.stream.history_reader import Wanted, wanted_entries
 from saga_monitor.text.history_listing import as_json, as_line, as_paragraph

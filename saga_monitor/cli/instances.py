@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from choregraphie import UserError
+from choregraphie.printable import printable
 from choregraphie.saga.saga_set import SagaSet
 from choregraphie.terminal.arguments import add_json, add_wide
-from choregraphie.terminal.printable import printable
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.cli.context import CommandContext, add_at, add_saga, positive_number, search_text
 from saga_monitor.diagnosis.causes import hold_sentence

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from choregraphie.dead_letters.effect import Effect, Prediction
 from choregraphie.dead_letters.grouping import Fault, Group, fault_of, groups
 from choregraphie.dead_letters.letter import Letter
-from choregraphie.terminal.printable import printable
+from choregraphie.printable import printable
 from saga_monitor.analysis.messages import DeadLetter
 from saga_monitor.analysis.replays import predict
 from saga_monitor.projection.open_letters import OpenLetter, open_letters, with_events

@@ -12,10 +12,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from choregraphie.dead_letters.grouping import group_as_json
+from choregraphie.printable import printable
 from choregraphie.saga.envelope import Instance
 from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import dlq
-from choregraphie.terminal.printable import printable
 from saga_monitor.analysis.interventions import GIVEN_UP
 from saga_monitor.analysis.messages import DeadLetter
 from saga_monitor.analysis.saga_state import State

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import IO
 
+from choregraphie.printable import printable
 from choregraphie.saga.envelope import Instance
-from choregraphie.terminal.printable import printable
 from saga_monitor.analysis.saga_state import Flag
 from saga_monitor.projection.queries import Queries, SagaSummary
 from saga_monitor.reports.report import rfc3339

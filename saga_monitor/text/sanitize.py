@@ -2,7 +2,7 @@
 
 from rich.text import Text
 
-from choregraphie.terminal.printable import printable
+from choregraphie.printable import printable
 
 
 def safe(text: object, style: str = "", limit: int | None = None) -> Text:

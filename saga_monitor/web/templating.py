@@ -11,9 +11,9 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from choregraphie.printable import printable
 from choregraphie.saga.saga_set import SagaSet
 from choregraphie.terminal.formats import format_count, format_duration
-from choregraphie.terminal.printable import printable
 from saga_monitor.diagnosis.wording import because, because_label, flag_words
 from saga_monitor.web.reader import MOST_COUNTED
 

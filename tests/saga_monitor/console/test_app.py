@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 from textual.widgets import Static, Tree
 
-from choregraphie.terminal.printable import printable
+from choregraphie.printable import printable
 from saga_monitor.console.app import ConsoleApp
 from saga_monitor.console.instance_row import cells, column_widths
 from saga_monitor.console.lines import short

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from choregraphie.terminal.printable import printable
+from choregraphie.printable import printable
 from tests.saga_monitor.web.shop_history import HOSTILE, hostile
 
 if TYPE_CHECKING:
