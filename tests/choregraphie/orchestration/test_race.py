@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from choregraphie import Settings
+from choregraphie import DatabaseUnavailable, Settings
 from choregraphie.orchestration import orchestrator
 from choregraphie.orchestration.machine import State
 from choregraphie.service.verdict import Done
@@ -162,5 +162,6 @@ def test_without_the_locks_an_answer_is_lost(race: Race, url: str, monkeypatch: 
         return type(made)(made.shape, made.select, made.select, made.insert, made.update)
 
     monkeypatch.setattr(unit_of_work, "_make_statements", unlocked)
-    lead_to_the_end(race)
+    with contextlib.suppress(DatabaseUnavailable):  # a clock may lose too often
+        lead_to_the_end(race)
     assert problems(race, url) != []
