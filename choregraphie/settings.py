@@ -94,7 +94,7 @@ class Settings(ReadFromFiles):
     ] = 5400
     call_timeout: Annotated[float, Field(gt=0, le=600, description="timeout of an external call (s)")] = 5
     calls: Annotated[int, Field(ge=1, le=1000, description="concurrent external calls")] = 32
-    prefetch: Annotated[int, Field(ge=1, le=2000, description="deliveries a worker holds at once")] = 200
+    prefetch: Annotated[int, Field(ge=1, le=2000, description="deliveries a worker holds at once")] = 600
     lane: Lane = "auto"
     drain: Annotated[float, Field(gt=0, le=600, description="seconds to finish work in hand at shutdown")] = 25
     history_max_age: Annotated[

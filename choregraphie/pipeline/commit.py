@@ -9,7 +9,7 @@ from choregraphie.failpoints import Place, passing
 from choregraphie.pipeline.context import DATABASE, WorkerContext
 from choregraphie.pipeline.executor import Begun, execute_and_begin
 from choregraphie.pipeline.outbox_publisher import OutboxPublisher
-from choregraphie.pipeline.waiting import take_batch
+from choregraphie.pipeline.waiting import Batches
 from choregraphie.service.service import Schedule
 from choregraphie.storage.invocation import Invocation, Result, with_commit_unknown, without_result
 
@@ -36,22 +36,22 @@ class CommitStage:
         self._context = context
         self._store = context.store
         self._outbox_publisher = outbox_publisher
-        self._ready: asyncio.Queue[Item] = asyncio.Queue()
+        self._ready: Batches[Item] = Batches()
         self._due: set[Schedule] = set()
 
     def put(self, item: Invocation | Result) -> None:
         """`item` is ready."""
-        self._ready.put_nowait(item)
+        self._ready.put(item)
 
     def put_call(self, invocation: Invocation) -> None:
         """The call of `invocation` is to begin."""
-        self._ready.put_nowait(CallToBegin(invocation))
+        self._ready.put(CallToBegin(invocation))
 
     def put_schedule(self, schedule: Schedule) -> None:
         """`schedule` is due. Nothing happens when it is still waiting for the last time."""
         if schedule not in self._due:
             self._due.add(schedule)
-            self._ready.put_nowait(schedule)
+            self._ready.put(schedule)
 
     async def next_batch(self) -> tuple[list[Result], list[Begun]]:
         """Wait for a batch, commit it, and return its results and the calls that begin; there may be none."""
@@ -77,7 +77,7 @@ class CommitStage:
     async def _next_batch(self) -> list[Item]:
         try:
             async with asyncio.timeout(MARK_SECONDS):
-                return await take_batch(self._ready)
+                return await self._ready.next()
         except TimeoutError:
             return []
 
@@ -102,5 +102,5 @@ class CommitStage:
             self._context.end_wait(DATABASE)
         self._outbox_publisher.marked(published)
         for invocation in with_commit_unknown(without_result(invocations, results)):
-            self._ready.put_nowait(invocation)
+            self._ready.put(invocation)
         return results, begun

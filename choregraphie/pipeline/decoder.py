@@ -197,6 +197,7 @@ def _printable(word: str) -> str:
 def _invocation(
     delivery: Delivery, received: bytes, envelope: Envelope[Event], handler: Handler, service: str
 ) -> Invocation:
+    headers = delivery.headers
     return Invocation(
         delivery=delivery,
         handler=handler,
@@ -205,6 +206,6 @@ def _invocation(
         identity=EventIdentity(envelope.source, envelope.id),
         body_hash=body_hash(received),
         time=envelope.time,
-        attempt=attempt_of(delivery, service),
-        trace=received_context(delivery.headers),
+        attempt=attempt_of(delivery, service) if headers else 1,
+        trace=received_context(headers) if headers else None,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,8 @@ from choregraphie.storage.invocation import Invocation
 
 log = structlog.get_logger()
 
+_AT_ONCE = contextlib.nullcontext()
+
 
 class ExternalCalls:
     """Hands each invocation on with the answer to its call, or with the failure."""
@@ -28,24 +31,30 @@ class ExternalCalls:
         self._context = context
         self._holds = holds
         self._hand_on = hand_on
-        self._slots = asyncio.Semaphore(context.settings.calls)
+        self._waiting: deque[tuple[Invocation, ReadView]] = deque()
+        self._free = context.settings.calls
         self.under_way: set[asyncio.Task[None]] = set()
 
     def start(self, begun: list[Begun], tasks: asyncio.TaskGroup) -> None:
-        """Make the calls that begin, each as a task of `tasks`; hand on the invocations that make none."""
+        """Make the calls that begin, in tasks of `tasks`; hand on the invocations that make none."""
         for invocation, view in begun:
             if view is None:
                 self._hand_on(invocation)
             else:
-                calling = tasks.create_task(self._call(invocation, view))
-                self.under_way.add(calling)
-                calling.add_done_callback(self.under_way.discard)
+                self._waiting.append((invocation, view))
+        for _ in range(min(len(self._waiting), self._free)):
+            self._free -= 1
+            calling = tasks.create_task(self._make_waiting())
+            self.under_way.add(calling)
+            calling.add_done_callback(self.under_way.discard)
 
-    async def _call(self, invocation: Invocation, view: ReadView) -> None:
-        delivery_fields.set(invocation.bound)  # the task is this delivery's alone
-        async with self._slots:
-            answered = await self._answered(invocation, view)
-        self._hand_on(answered)
+    async def _make_waiting(self) -> None:
+        """Make one call after another, until none waits."""
+        while self._waiting:
+            invocation, view = self._waiting.popleft()
+            delivery_fields.set(invocation.bound)  # the task is this delivery's until the next
+            self._hand_on(await self._answered(invocation, view))
+        self._free += 1
 
     async def _answered(self, invocation: Invocation, view: ReadView) -> Invocation:
         """Make the call, twice when it fails, and again after each hold.
@@ -55,7 +64,7 @@ class ExternalCalls:
         declared, asked = invocation.handler.breaker, 0
         breaker = self._holds.of(declared) if declared else None
         while True:
-            async with self._holds.turn(breaker) if breaker else contextlib.nullcontext():
+            async with self._holds.turn(breaker) if breaker and breaker.is_open else _AT_ONCE:
                 answered = await self._ask(invocation, view)
                 held = breaker is not None and await self._holds.note(breaker, answered.failure)
             asked += 1

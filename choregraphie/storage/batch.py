@@ -158,7 +158,7 @@ class Batch:
         else:
             heard = (tx.heard, tx) if handler.call is None else (tx.heard, tx, invocation.answer)
             events = list(handler.do(*heard))
-            state = State.REFUSED if any(type(event) is handler.gives_up for event in events) else State.DONE
+            state = State.REFUSED if handler.gives_up in [type(event) for event in events] else State.DONE
             _check_undoing(handler, tx, events)
         self.journal.record(self._entry(invocation, state, tx.noted))
         self._log.debug("reaction.done", action=handler.action, says=[event.TYPE for event in events])

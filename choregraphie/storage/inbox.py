@@ -82,9 +82,10 @@ def handled_hash(known: Mapping[EventIdentity, bytes], event: EventIdentity, bod
 
     A row without a source counts for an event with the same body hash: the body includes the source.
     """
-    if event not in known and known.get(event._replace(source=_SOURCE_UNKNOWN)) == body_hash:
+    found = known.get(event)
+    if found is None and known.get(EventIdentity(_SOURCE_UNKNOWN, event.id)) == body_hash:
         return body_hash
-    return known.get(event)
+    return found
 
 
 def purge(connection: Connection, before: dt.datetime, most: int) -> int:

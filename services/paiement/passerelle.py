@@ -84,7 +84,7 @@ class PasserelleSimulee:
         self._may_fail()
         if cle in self._cancelled:
             return Reponse(False, "débit annulé")
-        refused = random.Random(cle).random() < self._refusal_rate  # noqa: S311 - a simulation
+        refused = self._refusal_rate > 0 and random.Random(cle).random() < self._refusal_rate  # noqa: S311 - a simulation
         return Reponse(not refused, "carte refusée" if refused else "")
 
     async def annuler(self, cle: str) -> None:

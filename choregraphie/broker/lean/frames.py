@@ -90,9 +90,12 @@ def content_header(message: Outgoing) -> bytes:
         (1 << 5, _known(shown.type)),
         (1 << 3, _known(shown.app_id)),
     )
-    given = [field for field in fields if field[1] is not None]
-    start = _HEADER_START.pack(60, 0, len(message.body), sum(flag for flag, _ in given))
-    return b"".join((start, *(encoded for _, encoded in given)))  # type: ignore[arg-type]  # none is None
+    flags, given = 0, []
+    for flag, encoded in fields:
+        if encoded is not None:
+            flags |= flag
+            given.append(encoded)
+    return _HEADER_START.pack(60, 0, len(message.body), flags) + b"".join(given)
 
 
 def _table(headers: Mapping[str, Any]) -> bytes | None:
@@ -111,6 +114,7 @@ def _milliseconds(number: int | None) -> bytes | None:
     return None if number is None else _short_string(str(number))
 
 
+@lru_cache(maxsize=8)  # the events of a group have one time
 def _instant(instant: dt.datetime | None) -> bytes | None:
     return None if instant is None else encode.timestamp(instant)
 

@@ -1,6 +1,7 @@
 """External calls: concurrent, bounded and timed out; no confirmation is sent after a cancellation."""
 
 import asyncio
+from functools import partial
 
 from choregraphie import Settings
 from services.notification import SERVICE as NOTIFICATION
@@ -67,6 +68,44 @@ async def test_a_slow_call_delays_no_other(settings: Settings) -> None:
         carrier.open.set()
         await until(lambda: run.session.acked == [quick, slow])
         await run.stop()
+
+
+async def test_so_many_calls_are_under_way_at_once_and_the_others_follow(settings: Settings) -> None:
+    carrier = Turnstile()
+    async with running_pipeline(settings.model_copy(update={"calls": 2}), NOTIFICATION, carrier) as run:
+        for round_ in ("A", "B"):
+            # The second round finds the places free again.
+            expected = [f"{round_}-{n}" for n in range(5)]
+            tags = [run.session.deliver(envelope(creee(key))) for key in expected]
+            for asked in (2, 4, 5):
+                await carrier.until_asked(asked)
+                carrier.pass_on()
+            await until(partial(set(tags).issubset, run.session.acked))
+            assert carrier.asked == expected
+            carrier.asked.clear()
+        await run.stop()
+
+
+class Turnstile:
+    """A carrier that answers all who wait, when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self._answers: list[asyncio.Future[str]] = []
+
+    async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
+        self.asked.append(commande_id)
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._answers.append(answer)
+        return await answer
+
+    async def until_asked(self, times: int) -> None:
+        await until(lambda: len(self.asked) == times)
+
+    def pass_on(self) -> None:
+        for answer in self._answers:
+            answer.set_result("x@clients.invalid")
+        self._answers.clear()
 
 
 class Gate:

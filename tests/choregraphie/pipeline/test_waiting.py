@@ -1,11 +1,25 @@
-"""Work that something else may cut short."""
+"""Items that are taken together, and work that something else may cut short."""
 
 import asyncio
 import gc
 
 import pytest
 
-from choregraphie.pipeline.waiting import finished_before
+from choregraphie.pipeline.waiting import LARGEST_BATCH, Batches, finished_before
+
+
+async def test_what_was_put_meanwhile_is_taken_together_and_in_its_order() -> None:
+    batches: Batches[int] = Batches()
+    waiting = asyncio.ensure_future(batches.next())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    for number in range(LARGEST_BATCH + 2):
+        batches.put(number)
+    assert await waiting == [*range(LARGEST_BATCH)]
+    assert await batches.next() == [LARGEST_BATCH, LARGEST_BATCH + 1]
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await batches.next()
 
 
 async def test_work_that_ends_first_is_finished() -> None:

@@ -84,6 +84,13 @@ def test_constants_of_a_statement_are_sent_with_the_given_values(connection: Con
     assert [row[1] for row in FIND.rows(connection, [f"T-{n}" for n in range(6)])] == ["T-0", "T-1", "T-2", "T-4"]
 
 
+def test_constants_of_a_statement_are_sent_with_each_of_many_rows(connection: Connection) -> None:
+    INSERT.run_many(connection, [(n, f"T-{n}", n % 2 == 0, None, None, None) for n in range(6)])
+    unsold = delete(THINGS).where(THINGS.c.sold == False, THINGS.c.name == bindparam("the_name"))  # noqa: E712
+    Prepared(unsold, ["the_name"]).run_many(connection, [(f"T-{n}",) for n in range(4)])
+    assert [row[1] for row in FIND.rows(connection, [f"T-{n}" for n in range(6)])] == ["T-0", "T-2", "T-4", "T-5"]
+
+
 @pytest.mark.parametrize("wanted", [1, 2, 3, 5, 511, 512, 513, 1201])
 def test_any_number_of_keys_finds_each_row_once_and_in_order(connection: Connection, wanted: int) -> None:
     INSERT.run_many(connection, [(n, f"N-{n:04}", None, None, None, None) for n in range(1300)])
