@@ -54,6 +54,7 @@ IN_FLIGHT = 200
 PRODUCTS, CLIENTS = 10, 1000
 # What the copies of an order have of their own; the other columns are copied as they are.
 _SHARED = {"saga", "action", "type", "source"}
+_KEYS = {"key", "commande_id"}
 
 
 def heard_by(service: str, number: int) -> list[Event]:
@@ -162,10 +163,10 @@ class DeliveryPath:
 
 
 def multiply(service: Service, database: Database, orders: int) -> None:
-    """Copy the rows of the orders stored so far under random keys, until there are `orders`."""
+    """Copy the rows of the orders stored so far under keys and ids of their own, until there are `orders`."""
     tables = [*METADATA.sorted_tables, *service.tables.sorted_tables]
     for table in tables:
-        if not {"key", "commande_id"} & set(table.c.keys()):
+        if not _KEYS & set(table.c.keys()):
             continue
         columns = [column for column in table.columns if column.autoincrement is not True]
         chosen = ", ".join(_copied(column, database.engine.dialect.name) for column in columns)
@@ -182,10 +183,12 @@ def multiply(service: Service, database: Database, orders: int) -> None:
 
 
 def _copied(column: Any, dialect: str) -> str:
-    unique = column.primary_key or column.unique or column.name in {"key", "commande_id"}
+    unique = column.primary_key or column.unique or column.name in _KEYS
     if not unique or column.name in _SHARED or not isinstance(column.type, Text):
         return f'"{column.name}"'
-    return "lower(hex(randomblob(18)))" if dialect == "sqlite" else "md5(random()::text) || '0000'"
+    random = "lower(hex(randomblob(16)))" if dialect == "sqlite" else "md5(random()::text)"
+    # Spread as those of new orders are: a client's keys over all keys, and ids after their time.
+    return f"'CMD-' || {random}" if column.name in _KEYS else f'substr("{column.name}", 1, 13) || {random}'
 
 
 # Orders that are stored by the path itself; the others are copies of their rows.

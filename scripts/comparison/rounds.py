@@ -6,11 +6,11 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scripts.benchmarks.system import latency
+from scripts.benchmarks.system import kills, latency
 from scripts.benchmarks.system.load import Publisher, bodies
 from scripts.benchmarks.system.open_loop import Arrivals, offer, times
 from scripts.benchmarks.system.rounds import WARM_UP_ORDERS, finish, running, saturated
-from scripts.comparison import compensation, exchanged, kills
+from scripts.comparison import compensation, exchanged
 from scripts.comparison.wirings import DECIDERS
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ ORCHESTRATOR = "orchestrateur"
 # What handles an order that is created. The orchestrator hears the order, and four answers.
 _DELIVERIES = {
     CHOREOGRAPHY: DELIVERIES,
-    ORCHESTRATION: DELIVERIES | {"commande": 1, ORCHESTRATOR: 5},
+    ORCHESTRATION: {**DELIVERIES, "commande": 1, ORCHESTRATOR: 5},
 }
 WIRINGS = tuple(
     Contender(kind, ROOT, {"SAGA_COORDINATION": kind}, deliveries=deliveries)

@@ -69,6 +69,13 @@ class PrivatePostgres:
     def port(self) -> int:
         return self._port
 
+    @property
+    def pid(self) -> int:
+        """Of the running server. Raises NoPostgresError when there is none."""
+        if self._server is None:
+            raise NoPostgresError("This PostgreSQL is not running.")
+        return self._server.pid
+
     def url(self, database: str) -> str:
         """The URL of a database. A `{service}` in its name stays for the services to replace."""
         return f"postgresql://{USER}:{self._password}@{HOST}:{self._port}/{database}"

@@ -14,7 +14,7 @@ import pytest
 from scripts.benchmarks.system import budget, contenders, options, report
 from scripts.benchmarks.system.figures import Spread, capacity, cpu_us, percentile, rate, ratios
 from scripts.benchmarks.system.latency import summary
-from scripts.benchmarks.system.load import bodies
+from scripts.benchmarks.system.load import BLOCKED, bodies
 from scripts.benchmarks.system.open_loop import Times, key_of, latencies
 from tests.scripts.conftest import ROOT, environ
 
@@ -155,13 +155,49 @@ def test_the_report_compares_engines_with_the_best_peer_the_ceiling_and_the_firs
     figures = {"rounds": rounds, "machine": {"load": 0.0}, "mail": "no e-mail on any side"}
     shown = " ".join(report.text(figures, chosen).split())
     for line in (
-        "ours ÷ best peer 3.00",
-        "lean ÷ best peer 6.00",
+        "ours ÷ faststream 3.00",
+        "lean ÷ faststream 6.00",
         "lean ÷ relay 0.50",
         "lean ÷ ours 2.00",
     ):
         assert line in shown
     assert "faststream: inbox" in shown
+
+
+def test_ours_in_other_circumstances_is_compared_with_what_does_the_same_on_the_same_database() -> None:
+    chosen = contenders.chosen([*contenders.NAMES])
+    compared = {(over, shown) for over, _, shown in report.pairs(chosen)}
+    assert {shown for over, shown in compared if over == "postgresql"} == {"asyncpg", "ours"}
+    assert {shown for over, shown in compared if over == "two_workers"} == {"asyncpg", "postgresql"}
+    assert {shown for over, shown in compared if over == "monitor"} == {"best peer", "relay", "ours"}
+    assert {shown for over, shown in compared if over == "cancellations"} == {"ours"}
+
+
+def test_a_part_that_only_some_contenders_have_is_a_column() -> None:
+    chosen = contenders.chosen(["ours", "postgresql"])
+    rounds = [measured(0, "ours", 100), measured(0, "postgresql", 50, stock=100, broker=300, postgresql=600)]
+    figures = {"rounds": rounds, "machine": {"load": 0.0}, "mail": "no e-mail on any side"}
+    shown = " ".join(report.text(figures, chosen).split())
+    assert "stock broker postgresql together" in shown
+    assert "ours 100 300 – 400 postgresql 100 300 600 1000" in shown
+    assert "postgresql ÷ ours 0.50" in shown
+
+
+def test_the_report_says_what_a_kill_did_and_how_far_the_monitor_was_behind() -> None:
+    kill = {"service": "commande", "orders": 300, "stalled": 120, "lost": 0, "recovery_seconds": 1.5}
+    kill |= {"due_meanwhile": 100, "created_meanwhile": 25}
+    one = measured(0, "monitor", 100) | {"kill": kill, "monitor_behind_seconds": 0.25}
+    figures = {"rounds": [one], "machine": {"load": 0.0}, "mail": "no e-mail on any side"}
+    shown = " ".join(report.text(figures, contenders.chosen(["monitor"])).split())
+    assert "monitor 300 – 300 – 300 120 – 120 – 120 0 – 0 – 0 0.25 – 0.25 – 0.25 1.50 – 1.50 – 1.50" in shown
+    assert "after the last delivery was stored: 0.25 – 0.25 – 0.25" in shown
+
+
+@pytest.mark.parametrize("orders", [1, 3, 4, 10, 1234])
+def test_of_the_first_orders_three_in_ten_are_refused(orders: int) -> None:
+    share = contenders.REFUSED
+    found = [body for _, body in itertools.islice(bodies(refused=share), orders)]
+    assert sum(BLOCKED.encode() in body for body in found) == int(share * orders)
 
 
 @pytest.mark.parametrize(
@@ -170,12 +206,13 @@ def test_the_report_compares_engines_with_the_best_peer_the_ceiling_and_the_firs
         ("--variant=lean", "NAME=KEY=VALUE"),
         ("--baseline=/nowhere", "not a tree of this project"),
         ("--contenders=ours,dramatiq", "reach no exchange"),
+        ("--contenders=ours,cancellations", "cancelled orders are not created"),
         ("--contenders=ours,nobody", "no contender 'nobody'"),
         ("--variant=ours=SAGA_LANE=lean", "two contenders are called ours"),
     ],
 )
 def test_a_mistake_in_the_options_is_one_line_and_exit_code_2(option: str, said: str) -> None:
-    benchmark = "latency" if "dramatiq" in option else "orders"
+    benchmark = "latency" if "dramatiq" in option or "cancellations" in option else "orders"
     command = [sys.executable, "scripts/bench", benchmark, option]
     ran = subprocess.run(command, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=90, check=False)
     assert (ran.returncode, ran.stdout) == (2, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from contextlib import contextmanager
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from scripts.benchmarks.system import contenders, latency, rounds
+from scripts.benchmarks.system.load import Publisher, bodies
+from scripts.benchmarks.system.open_loop import Arrivals
 from scripts.benchmarks.system.workers import SERVICES
+from tests.support.workers import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +57,35 @@ def test_a_round_measures_rate_cpu_memory_and_start_of_each_service(contender: A
     for what in ("memory_mb", "ready_seconds"):
         assert figures[what].keys() == {*SERVICES}
         assert min(figures[what].values()) > 0
+
+
+def test_a_round_waits_for_the_monitor_and_counts_its_processor_time(node: Any) -> None:
+    (contender,) = contenders.chosen(["monitor"])
+    figures = rounds.measure(contender, node, "monitor", seconds=0.2)
+    assert figures["monitor_behind_seconds"] >= 0
+    assert figures["cpu_us_per_order"]["monitor"] > 0
+
+
+def test_a_round_with_cancellations_ends_when_every_order_is_created_or_undone(node: Any) -> None:
+    (contender,) = contenders.chosen(["cancellations"])
+    with (
+        rounds.running(contender, node, "cancellations") as system,
+        contextlib.closing(Publisher(system.url, bodies(refused=contender.refused))) as publisher,
+        contextlib.closing(Arrivals(system.url)) as created,
+        contextlib.closing(Arrivals(system.url, "commande.events", "commande.annulee")) as cancelled,
+    ):
+        figures = rounds.saturated(system, publisher, 0.2, warm=10)
+        orders = 10 + figures["orders"]
+        until(lambda: len(created.at) + len(cancelled.at) == orders, "every order is created or cancelled")
+        assert len(cancelled.at) == orders * 3 // 10
+
+
+def test_two_workers_a_service_share_a_database_and_orders_go_on_when_one_is_killed(node: Any) -> None:
+    (contender,) = contenders.chosen(["two_workers"])
+    figures = rounds.measure(contender, node, "two", seconds=0.2, kill=True)
+    assert figures["cpu_us_per_order"].keys() == {*SERVICES, "broker", "postgresql"}
+    assert figures["cpu_us_per_order"]["postgresql"] > 0
+    assert (figures["kill"]["orders"], figures["kill"]["lost"]) == (300, 0)
 
 
 def test_every_order_offered_has_a_latency(node: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from scripts.benchmarks.system import kills
 from scripts.comparison import (
     claims,
     compensation,
@@ -15,7 +16,6 @@ from scripts.comparison import (
     document,
     evolution,
     exchanged,
-    kills,
     structure,
     tables,
 )

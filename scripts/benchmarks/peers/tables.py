@@ -6,7 +6,6 @@ MACHINERY = """
 CREATE TABLE IF NOT EXISTS inbox (
     event_id TEXT NOT NULL, source TEXT NOT NULL, body_hash BLOB NOT NULL, type TEXT NOT NULL, saga TEXT NOT NULL,
     key TEXT NOT NULL, dealt_with_at BIGINT NOT NULL, PRIMARY KEY (event_id, source));
-CREATE INDEX IF NOT EXISTS inbox_key ON inbox (key);
 CREATE INDEX IF NOT EXISTS inbox_dealt_with_at ON inbox (dealt_with_at);
 CREATE TABLE IF NOT EXISTS journal (
     saga TEXT NOT NULL, key TEXT NOT NULL, action TEXT NOT NULL, state TEXT NOT NULL, data TEXT NOT NULL,
@@ -16,7 +15,6 @@ CREATE TABLE IF NOT EXISTS outbox (
     number INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, type TEXT NOT NULL,
     saga TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, traceparent TEXT, decided_at BIGINT NOT NULL,
     said_at BIGINT);
-CREATE INDEX IF NOT EXISTS outbox_key ON outbox (key);
 CREATE INDEX IF NOT EXISTS outbox_said_at ON outbox (said_at);
 """
 BUSINESS = {
@@ -47,3 +45,9 @@ CREATE TABLE IF NOT EXISTS envois (
 CREATE INDEX IF NOT EXISTS envois_commande_id ON envois (commande_id);
 """,
 }
+
+
+def on_postgresql(tables: str) -> str:
+    """The same tables in the dialect of PostgreSQL."""
+    counted = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
+    return tables.replace("INTEGER PRIMARY KEY AUTOINCREMENT", counted).replace("BLOB", "BYTEA")

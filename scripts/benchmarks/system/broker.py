@@ -75,15 +75,15 @@ def declare_topology(url: str) -> None:
     asyncio.run(declare())
 
 
-def seconds_until_consumed(url: str, queue: str, worker: Worker) -> float:
-    """Wait until `queue` has a consumer. Raises RuntimeError when `worker` ends or takes a minute."""
+def seconds_until_consumed(url: str, queue: str, worker: Worker, consumers: int = 1) -> float:
+    """Wait until `queue` has that many consumers. Raises RuntimeError when `worker` ends or takes a minute."""
     started = time.monotonic()
 
     async def wait() -> float:
         async with connected(read_settings({"SAGA_AMQP_URL": url}), "bench waits") as connection:
             while time.monotonic() - started < _READY_SECONDS:
                 counts = await count_queues(connection, [queue])
-                if queue in counts and counts[queue].consumers:
+                if queue in counts and counts[queue].consumers >= consumers:
                     return time.monotonic() - started
                 worker.check()
                 await asyncio.sleep(_POLL_SECONDS)

@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.benchmarks.peers.formats import FORMATS
 from scripts.benchmarks.system import environments
-from scripts.benchmarks.system.load import Write, envelope
+from scripts.benchmarks.system.load import NONE, Write, envelope
 from scripts.benchmarks.system.progress import DELIVERIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from scripts.benchmarks.system.postgresql import Databases
+
 ROOT = Path(__file__).resolve().parents[3]
 OURS, CEILING = "ours", "relay"
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a contender works in one round: its virtual host, its folder, the starting data."""
+    """Where a contender works in one round: its virtual host, its folder, the starting data.
+
+    `databases`: on PostgreSQL; without them, each service has a SQLite file in the folder.
+    """
 
     url: str
     folder: Path
     catalogue: Path
+    databases: Databases | None = None
+
+    @property
+    def database_url(self) -> str:
+        """The URL of every database of ours, with `{service}` in the place of a name."""
+        return self.databases.url if self.databases else f"sqlite:///{self.folder}/{{service}}.sqlite3"
+
+    def database_of(self, service: str) -> str:
+        """The database of a peer's service: its URL, or the path of its file."""
+        return self.databases.url_of(service) if self.databases else str(self.folder / f"{service}.sqlite3")
 
 
 @dataclass(frozen=True)
@@ -33,7 +50,8 @@ class Contender:
     """A way of running the saga.
 
     `engine`: the root of the tree whose engine runs it; None for a peer. `lacks`: what it cannot give.
-    `deliveries`: its services, each with what it handles of an order.
+    `deliveries`: its services, each with what it handles of an order. `refused`: the share of the orders that are
+    refused last and undone. `workers`: of each service. `monitor`: whether a monitor follows.
     """
 
     name: str
@@ -41,11 +59,21 @@ class Contender:
     environment: Mapping[str, str] = field(default_factory=dict)
     lacks: str = ""
     mail: bool = False
-    deliveries: Mapping[str, int] = field(default_factory=lambda: DELIVERIES)
+    deliveries: Mapping[str, int | Fraction] = field(default_factory=lambda: DELIVERIES)
+    database: str = SQLITE
+    refused: Fraction = NONE
+    workers: int = 1
+    monitor: bool = False
+    about: str = ""
 
     @property
     def is_peer(self) -> bool:
         return self.engine is None and self.name != CEILING
+
+    @property
+    def reaches_exchanges(self) -> bool:
+        """Whether others can hear its events."""
+        return self.name != "dramatiq"
 
     @property
     def write(self) -> Write:
@@ -68,7 +96,7 @@ class Contender:
         module = f"scripts.benchmarks.peers.{self.name}.worker"
         if self.name == CEILING:
             return [sys.executable, "-m", module, service, place.url, str(place.folder / f"{service}.count")]
-        data = [str(place.folder / f"{service}.sqlite3"), str(place.catalogue)]
+        data = [place.database_of(service), str(place.catalogue)]
         return [str(environments.python_of(self.name)), "-m", module, service, place.url, *data]
 
     def settings(self, place: Place) -> dict[str, str]:
@@ -78,7 +106,7 @@ class Contender:
             return path
         return path | {
             "SAGA_AMQP_URL": place.url,
-            "SAGA_DATABASE_URL": f"sqlite:///{place.folder}/{{service}}.sqlite3",
+            "SAGA_DATABASE_URL": place.database_url,
             "SAGA_CATALOGUE": str(place.catalogue),
             "SAGA_CARRIER": f"maildir:{place.folder}/courrier",
             **self.environment,
@@ -93,10 +121,34 @@ PEERS = {
     " events (its own messages), history; quorum queues (by overriding what it declares)",
     "taskiq": "inbox, journal, outbox (by hand here); groups; events (its own task messages); mandatory",
 }
-
-
-def peer(name: str) -> Contender:
-    return Contender(name, lacks=PEERS[name])
+# A peer on PostgreSQL: the loop of `aio_pika` with the same SQL.
+ASYNCPG = "asyncpg"
+_BY_NAME = {name: Contender(name, lacks=lacks) for name, lacks in PEERS.items()} | {
+    ASYNCPG: Contender(ASYNCPG, lacks=PEERS["aio_pika"], database=POSTGRESQL),
+    CEILING: Contender(CEILING, lacks="a database, JSON"),
+}
+# Three orders in ten are refused when goods are held and money is taken, and `paiement` hears of these once more.
+REFUSED = Fraction(3, 10)
+# Ours in other circumstances.
+CIRCUMSTANCES = {
+    "monitor": Contender("monitor", ROOT, monitor=True, about="ours, and a monitor follows"),
+    "cancellations": Contender(
+        "cancellations",
+        ROOT,
+        refused=REFUSED,
+        deliveries={**DELIVERIES, "paiement": 1 + REFUSED},
+        about="ours; 3 orders in 10 are cancelled last, which undoes them (peers here undo nothing)",
+    ),
+    "postgresql": Contender("postgresql", ROOT, database=POSTGRESQL, about="ours on PostgreSQL"),
+    "two_workers": Contender(
+        "two_workers",
+        ROOT,
+        database=POSTGRESQL,
+        workers=2,
+        about="ours on PostgreSQL, two workers a service (a SQLite file takes one)",
+    ),
+}
+NAMES = (OURS, *CIRCUMSTANCES, *_BY_NAME)
 
 
 def variant(text: str, mail: bool) -> Contender:
@@ -121,10 +173,12 @@ def ours(mail: bool) -> Contender:
     return Contender(OURS, ROOT, mail=mail)
 
 
+def chosen(names: Sequence[str], mail: bool = False) -> list[Contender]:
+    """The contenders of these names: ours first, in its circumstances, then peers and ceiling."""
+    found = [ours(mail)] if OURS in names else []
+    found += [replace(one, mail=mail) for name, one in CIRCUMSTANCES.items() if name in names]
+    return found + [_BY_NAME[name] for name in names if name in _BY_NAME]
+
+
 def ceiling() -> Contender:
-    return Contender(CEILING, lacks="a database, JSON")
-
-
-def chosen(names: Sequence[str]) -> list[Contender]:
-    """The peers and the ceiling of these names."""
-    return [ceiling() if name == CEILING else peer(name) for name in names]
+    return _BY_NAME[CEILING]

@@ -54,9 +54,11 @@ def _rates(text: str) -> list[int]:
 
 def run(arguments: argparse.Namespace) -> int:
     contenders = options.chosen(arguments)
-    if any(one.name == "dramatiq" for one in contenders):
+    if not all(one.reaches_exchanges for one in contenders):
         # It publishes to queues alone, so nobody else can see `commande.creee`.
         raise SystemExit(options.mistake("the events of dramatiq reach no exchange; leave it out"))
+    if any(one.refused for one in contenders):
+        raise SystemExit(options.mistake("cancelled orders are not created; leave cancellations out"))
     turns = arguments.rounds or (2 if arguments.quick else 5)
     seconds = arguments.seconds or (5 if arguments.quick else 15)
     figures: dict[str, Any] = {"machine": machine.described()}

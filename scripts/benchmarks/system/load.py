@@ -7,6 +7,7 @@ import itertools
 import time
 import uuid
 from collections.abc import Callable
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pamqp import commands
@@ -21,6 +22,7 @@ Write = Callable[[bytes], bytes]
 PRODUCTS, CLIENTS = 100, 1000
 # A client with money, whose orders the service `commande` refuses: everything done for them is undone.
 BLOCKED = "C-BLOQUE"
+NONE = Fraction(0)
 # Orders under way while the system is saturated: two seconds' worth, and at least enough to fill every prefetch.
 LEAST_UNDER_WAY, SECONDS_UNDER_WAY = 600, 2.0
 _AT_ONCE = 50
@@ -37,10 +39,11 @@ def catalogue(path: Path) -> Path:
     return path
 
 
-def bodies(first: int = 0, client: str = "") -> Iterator[tuple[str, bytes]]:
+def bodies(first: int = 0, client: str = "", refused: Fraction = NONE) -> Iterator[tuple[str, bytes]]:
     """Orders without end, each with its key: `commande.initiee` as a foreign client writes it.
 
-    `client` orders all of them; by default every client of the catalogue.
+    `client` orders all of them; by default every client of the catalogue. Of any N of them from the first on,
+    `refused * N`, rounded down, are of BLOCKED.
     """
     # One time for all: what it is plays no part, and writing it anew would cost more than the rest of the body.
     now = f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
@@ -49,6 +52,8 @@ def bodies(first: int = 0, client: str = "") -> Iterator[tuple[str, bytes]]:
         key = f"CMD-{run}-{number:07d}"
         # Strides that have no divisor in common with the counts, so that neighbours differ.
         product, buyer = number * 37 % PRODUCTS, client or f"C-{number * 389 % CLIENTS}"
+        if refused and int((number + 1) * refused) > int(number * refused):
+            buyer = BLOCKED
         yield (
             key,
             (

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from scripts.benchmarks.system import contenders
-from scripts.benchmarks.system.contenders import CEILING, OURS, PEERS, Contender
+from scripts.benchmarks.system.contenders import NAMES, OURS, Contender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def add(parser: argparse.ArgumentParser, default: list[str]) -> None:
     """Add the options. `default`: the contenders when none are named."""
     add_engines(parser)
-    shown = f"of {', '.join((OURS, *PEERS, CEILING))} (default: {','.join(default)})"
+    shown = f"of {', '.join(NAMES)}; or all (default: {','.join(default)})"
     parser.add_argument("--contenders", type=_names, default=default, metavar="NAME,…", help=shown)
     parser.add_argument(
         "--mail",
@@ -48,20 +48,21 @@ def add_engines(parser: argparse.ArgumentParser) -> None:
 
 
 def _names(text: str) -> list[str]:
-    names = text.split(",")
-    unknown = [name for name in names if name not in (OURS, *PEERS, CEILING)]
+    names = [*NAMES] if text == "all" else text.split(",")
+    unknown = [name for name in names if name not in NAMES]
     if unknown:
-        raise argparse.ArgumentTypeError(f"no contender {unknown[0]!r}: {', '.join((OURS, *PEERS, CEILING))}")
+        raise argparse.ArgumentTypeError(f"no contender {unknown[0]!r}: {', '.join(NAMES)}")
     return names
 
 
 def chosen(arguments: argparse.Namespace) -> list[Contender]:
     """The contenders that the options name: engines first. Leaves with exit code 2 on a mistake."""
     mail = arguments.mail
-    found = [contenders.ours(mail)] if OURS in arguments.contenders else []
+    named = contenders.chosen(arguments.contenders, mail)
+    found = [one for one in named if one.engine]
     found += [_read(partial(contenders.variant, text, mail)) for text in arguments.variant]
     found += [_read(partial(contenders.baseline, text, mail)) for text in arguments.baseline]
-    found += contenders.chosen([name for name in arguments.contenders if name != OURS])
+    found += [one for one in named if not one.engine]
     names = [one.name for one in found]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:

@@ -3,6 +3,14 @@
 Everyone does the same: six deliveries and five events an order, the events of `contracts`, inbox, business rows,
 journal and outbox in SQLite (WAL, synchronous=FULL), persistent messages on topic exchanges and quorum queues with
 confirms, acknowledged after the work, the history stream bound. Only ratios within one run mean anything.
+
+Further contenders, which --contenders names:
+
+  monitor        ours, and a monitor follows
+  cancellations  ours; 3 orders in 10 are cancelled last, which undoes them (peers here undo nothing)
+  postgresql     ours on PostgreSQL with fsync=on, whose CPU time counts as a part of its own
+  two_workers    the same, with two workers a service
+  asyncpg        a peer on PostgreSQL: the loop of aio_pika with the same SQL
 """
 
 from __future__ import annotations
@@ -26,12 +34,18 @@ if TYPE_CHECKING:
 ABOUT = __doc__
 # What a round takes beside its saturation: start, warm-up, drain, end.
 _AROUND_SECONDS = 14
+_KILL_SECONDS = 8
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     options.add(parser, [OURS, *PEERS, CEILING])
     parser.add_argument("--rounds", type=positive, help="of each contender (default: 5; quick: 2)")
     parser.add_argument("--seconds", type=above_zero, help="of saturation in a round (default: 15; quick: 4)")
+    parser.add_argument(
+        "--kill",
+        action="store_true",
+        help="after its saturation, kill a worker of each contender under load, and start it again",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -42,16 +56,19 @@ def run(arguments: argparse.Namespace) -> int:
         "machine": machine.described(),
         "mail": "ours writes its e-mails, peers none" if arguments.mail else "no e-mail on any side",
         "lacks": {one.name: one.lacks for one in contenders if one.lacks},
+        "about": {one.name: one.about for one in contenders if one.about},
     }
-    estimate = turns * len(contenders) * (seconds + _AROUND_SECONDS)
+    estimate = turns * len(contenders) * (seconds + _AROUND_SECONDS + _KILL_SECONDS * arguments.kill)
     with phases("bench orders", estimate) as progress:
-        figures["rounds"] = _rounds(contenders, turns, seconds, progress)
+        figures["rounds"] = _rounds(contenders, turns, seconds, arguments.kill, progress)
     path = machine.write("orders", figures)
     print(json.dumps(figures, indent=2) if arguments.json else f"{report.text(figures, contenders)}\n\n{path}")
     return 0
 
 
-def _rounds(contenders: Sequence[Contender], turns: int, seconds: float, progress: Phases) -> list[dict[str, Any]]:
+def _rounds(
+    contenders: Sequence[Contender], turns: int, seconds: float, kill: bool, progress: Phases
+) -> list[dict[str, Any]]:
     rounds = []
     for contender in contenders:
         contender.prepare()
@@ -61,7 +78,8 @@ def _rounds(contenders: Sequence[Contender], turns: int, seconds: float, progres
     ):
         for turn, contender in options.in_turns(contenders, turns):
             progress.begin(f"round {turn + 1} of {turns}: {contender.name}")
-            figures = measure(contender, broker, f"{contender.name}-{turn}", seconds)
+            killed = kill and contender.reaches_exchanges and contender.name != CEILING
+            figures = measure(contender, broker, f"{contender.name}-{turn}", seconds, kill=killed)
             progress.say(f"  {figures['orders_per_second']} orders/s")
             rounds.append({"turn": turn} | figures)
     return rounds

@@ -8,18 +8,30 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from fractions import Fraction
     from pathlib import Path
 
+    from scripts.benchmarks.system.postgresql import Databases
+
 # The six deliveries of an order that is created; its services in the order in which they are started.
-DELIVERIES = {"stock": 2, "paiement": 1, "commande": 2, "notification": 1}
+DELIVERIES: Mapping[str, int | Fraction] = {"stock": 2, "paiement": 1, "commande": 2, "notification": 1}
 _POLL_SECONDS = 0.02
 
 
 class Progress:
-    """The deliveries that each service of one contender has handled. `deliveries`: of an order, by service."""
+    """The deliveries that each service of one contender has handled.
 
-    def __init__(self, folder: Path, deliveries: Mapping[str, int] = DELIVERIES) -> None:
+    `deliveries`: of an order, by service. `databases`: where they are stored, unless in SQLite files in `folder`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        deliveries: Mapping[str, int | Fraction] = DELIVERIES,
+        databases: Databases | None = None,
+    ) -> None:
         self._folder = folder
+        self._databases = databases
         self.deliveries = deliveries
         self._connections: dict[str, sqlite3.Connection] = {}
         self._finished = 0
@@ -30,7 +42,7 @@ class Progress:
         counts = self._folder / f"{service}.count"
         if counts.exists():
             return int.from_bytes(counts.read_bytes(), "little")
-        return self._rows(service)
+        return self._databases.inbox_rows(service) if self._databases else self._rows(service)
 
     def finished(self) -> int:
         """The orders whose confirmation is stored; asked at most fifty times a second."""
@@ -41,7 +53,7 @@ class Progress:
 
     def all_handled(self, orders: int) -> bool:
         """Whether every delivery of that many orders was handled."""
-        return all(self.handled(service) >= each * orders for service, each in self.deliveries.items())
+        return all(self.handled(service) >= int(each * orders) for service, each in self.deliveries.items())
 
     def close(self) -> None:
         for connection in self._connections.values():

@@ -67,19 +67,30 @@ def tree(pid: int) -> Iterator[int]:
     """`pid` and the processes below it."""
     yield pid
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
+        try:
+            children = task.read_text().split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended meanwhile
+        for child in children:
             yield from tree(int(child))
 
 
 def cpu_seconds(pid: int) -> float:
-    """The CPU time of a process and of those below it, user and system; its resolution is 10 ms."""
-    return sum(_ticks(Path(f"/proc/{one}/stat").read_text()) for one in tree(pid)) / os.sysconf("SC_CLK_TCK")
+    """The CPU time of a process and of those below it, user and system, ended ones included.
+
+    Its resolution is 10 ms.
+    """
+    return sum(map(_ticks, tree(pid))) / os.sysconf("SC_CLK_TCK")
 
 
-def _ticks(stat: str) -> int:
-    # The name of the program is in brackets, and may have blanks and brackets in it.
-    fields = stat.rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+def _ticks(pid: int) -> int:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # it has ended meanwhile, and its parent has its time
+    # The name of the program is in brackets, and may have blanks and brackets in it. Its own time follows, and
+    # that of its children that have ended.
+    return sum(int(field) for field in stat.rpartition(")")[2].split()[11:15])
 
 
 def memory_mb(pid: int) -> float:

@@ -7,19 +7,23 @@ Usage: python -m scripts.benchmarks.peers.aio_pika.worker SERVICE URL DATABASE C
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractExchange, AbstractIncomingMessage
 
-from scripts.benchmarks.peers.events import CONTENT_TYPE
-from scripts.benchmarks.peers.saga import Said, Store
+from scripts.benchmarks.peers.events import CONTENT_TYPE, Envelope
+from scripts.benchmarks.peers.reactions import Said, read
+from scripts.benchmarks.peers.sqlite_store import Store
 
 PREFETCH = 100
+Handle = Callable[[Envelope[Any], bytes], Awaitable[list[Said]]]
 
 
-async def serve(service: str, url: str, store: Store) -> None:
-    """Consume until the process is ended."""
+async def serve(service: str, url: str, handle: Handle, confirmed: Callable[[str], None]) -> None:
+    """Consume until the process is ended. `handle` commits a delivery; `confirmed` hears the ids of events."""
     async with await aio_pika.connect_robust(url) as publishing, await aio_pika.connect_robust(url) as consuming:
         out = await publishing.channel(publisher_confirms=True, on_return_raises=True)
         exchange = await out.get_exchange(f"{service}.events", ensure=False)
@@ -29,10 +33,10 @@ async def serve(service: str, url: str, store: Store) -> None:
 
         async def on_message(message: AbstractIncomingMessage) -> None:
             async with message.process(requeue=True):
-                envelope = store.read(message.routing_key or "", message.body)
-                for said in store.handle(envelope, message.body):
+                envelope = read(message.routing_key or "", message.body)
+                for said in await handle(envelope, message.body):
                     await publish(exchange, said, service)
-                    store.confirmed(said.id)
+                    confirmed(said.id)
 
         await queue.consume(on_message)
         await asyncio.Future()
@@ -54,7 +58,12 @@ async def publish(exchange: AbstractExchange, said: Said, service: str) -> None:
 
 def main() -> None:
     service, url, database, catalogue = sys.argv[1:]
-    asyncio.run(serve(service, url, Store(service, Path(database), Path(catalogue))))
+    store = Store(service, Path(database), Path(catalogue))
+
+    async def handle(envelope: Envelope[Any], body: bytes) -> list[Said]:
+        return store.handle(envelope, body)
+
+    asyncio.run(serve(service, url, handle, store.confirmed))
 
 
 if __name__ == "__main__":

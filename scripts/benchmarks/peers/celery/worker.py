@@ -13,7 +13,8 @@ from typing import Any
 from celery import Celery
 from kombu import Exchange, Queue
 
-from scripts.benchmarks.peers.saga import Store, hears
+from scripts.benchmarks.peers.reactions import hears, read
+from scripts.benchmarks.peers.sqlite_store import Store
 
 THREADS = 8
 PREFETCH_PER_THREAD = 12
@@ -41,7 +42,7 @@ def application(service: str, url: str, store: Store) -> Celery:
     )
 
     def carry_out(type_: str, body: str) -> None:
-        for said in store.handle(store.read(type_, body.encode()), body.encode()):
+        for said in store.handle(read(type_, body.encode()), body.encode()):
             app.send_task(said.type, [said.body.decode()], exchange=said.exchange, routing_key=said.type)
             store.confirmed(said.id)
 

@@ -17,7 +17,8 @@ import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.middleware import Retries
 
-from scripts.benchmarks.peers.saga import REACTIONS, Said, Store, hears
+from scripts.benchmarks.peers.reactions import REACTIONS, Said, hears, read
+from scripts.benchmarks.peers.sqlite_store import Store
 
 THREADS = 8
 
@@ -36,7 +37,7 @@ def worker(service: str, url: str, store: Store) -> dramatiq.Worker:
     dramatiq.set_broker(broker)
 
     def carry_out(type_: str, body: str) -> None:
-        for said in store.handle(store.read(type_, body.encode()), body.encode()):
+        for said in store.handle(read(type_, body.encode()), body.encode()):
             for queue in _hearers(said.type):
                 broker.enqueue(_message(said, queue))
             store.confirmed(said.id)

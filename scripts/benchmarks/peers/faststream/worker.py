@@ -16,7 +16,8 @@ from faststream import AckPolicy, FastStream
 from faststream.rabbit import Channel, ExchangeType, RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
 
 from scripts.benchmarks.peers.events import CONTENT_TYPE, envelope_of
-from scripts.benchmarks.peers.saga import EVENTS, Said, Store, hears
+from scripts.benchmarks.peers.reactions import EVENTS, Said, hears, read
+from scripts.benchmarks.peers.sqlite_store import Store
 
 PREFETCH = 100
 
@@ -43,18 +44,18 @@ def application(service: str, url: str, store: Store) -> FastStream:
         RabbitQueue(f"{service}.inbox", declare=False),
         channel=Channel(prefetch_count=PREFETCH),
         ack_policy=AckPolicy.NACK_ON_ERROR,
-        decoder=decoder(store),
+        decoder=decoder(),
     )
     for type_ in hears(service):
         subscriber(handler(store, type_, publish), filter=is_of(type_))
     return FastStream(broker, logger=None)
 
 
-def decoder(store: Store) -> Callable[[RabbitMessage], Awaitable[Any]]:
+def decoder() -> Callable[[RabbitMessage], Awaitable[Any]]:
     """Validates the bytes of a message."""
 
     async def decode(message: RabbitMessage) -> Any:
-        return store.read(message.raw_message.routing_key or "", message.body)
+        return read(message.raw_message.routing_key or "", message.body)
 
     return decode
 

@@ -17,7 +17,8 @@ from taskiq.api import run_receiver_task
 from taskiq.kicker import AsyncKicker
 from taskiq_aio_pika import AioPikaBroker, Exchange, Queue
 
-from scripts.benchmarks.peers.saga import Store, hears
+from scripts.benchmarks.peers.reactions import hears, read
+from scripts.benchmarks.peers.sqlite_store import Store
 
 PREFETCH = 100
 
@@ -32,7 +33,7 @@ async def serve(service: str, url: str, store: Store) -> None:
     broker = AioPikaBroker(url, task_queues=[inbox], qos=PREFETCH, **parts)
 
     async def carry_out(type_: str, body: str) -> None:
-        for said in store.handle(store.read(type_, body.encode()), body.encode()):
+        for said in store.handle(read(type_, body.encode()), body.encode()):
             await AsyncKicker(said.type, out, {"topic": said.type}).kiq(said.body.decode())
             store.confirmed(said.id)
 

@@ -1,4 +1,4 @@
-"""What orders notice when a service is killed under load and started again."""
+"""What orders notice when a worker is killed under load and started again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from scripts.benchmarks.system.load import Publisher, bodies
+from scripts.benchmarks.system.load import Publisher, Write, bodies, envelope
 from scripts.benchmarks.system.open_loop import Arrivals, offer
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ _BEFORE_SECONDS, _DOWN_SECONDS, _AFTER_SECONDS = 1.0, 2.0, 3.0
 _PATIENCE_SECONDS = 60.0
 
 
-def measure(system: Running, service: str, rate: float) -> dict[str, Any]:
-    """Offer orders, kill the service with SIGKILL, start it again after two seconds; what became of the orders."""
+def measure(system: Running, service: str, rate: float, write: Write = envelope) -> dict[str, Any]:
+    """Offer orders, kill a worker with SIGKILL, start one again after two seconds; what became of the orders."""
     with contextlib.ExitStack() as stack:
-        publisher = stack.enter_context(contextlib.closing(Publisher(system.url, bodies())))
+        publisher = stack.enter_context(contextlib.closing(Publisher(system.url, bodies(), write)))
         arrivals = stack.enter_context(contextlib.closing(Arrivals(system.url)))
         due: dict[str, float] = {}
         seconds = _BEFORE_SECONDS + _DOWN_SECONDS + _AFTER_SECONDS
@@ -33,7 +33,7 @@ def measure(system: Running, service: str, rate: float) -> dict[str, Any]:
         stack.callback(load.join)
         time.sleep(_BEFORE_SECONDS)
         killed = time.monotonic()
-        system.workers[service].kill()
+        system.workers[service].pop(0).kill()
         time.sleep(_DOWN_SECONDS)
         started = time.monotonic()
         system.start(service)
