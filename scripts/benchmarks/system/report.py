@@ -76,12 +76,9 @@ def _monitor_lines(found: dict[str, list[Round]]) -> list[str]:
         name: [one["monitor_behind_seconds"] for one in each if "monitor_behind_seconds" in one]
         for name, each in found.items()
     }
-    return [
-        f"{name}: seconds until the monitor had read everything, after the last delivery was stored:"
-        f" {Spread.of(seconds).text(2)}"
-        for name, seconds in behind.items()
-        if seconds
-    ]
+    rows = [[name, Spread.of(seconds).text(2)] for name, seconds in behind.items() if seconds]
+    about = "seconds from the last delivery until the monitor had read every event"
+    return ["", *table([[about, ""], *rows])] if rows else []
 
 
 def _kill_lines(found: dict[str, list[Round]]) -> list[str]:
