@@ -83,6 +83,11 @@ class MonitorProcess:
         return pages * resource.getpagesize() // 1_000_000
 
     def close(self) -> None:
+        self._end()
+        self._drain.join()
+        self._stderr.close()
+
+    def _end(self) -> None:
         self.pipe.close()
         self._process.terminate()
         try:
@@ -95,7 +100,8 @@ class MonitorProcess:
         line = self._stderr.readline().decode()
         found = re.search(r"http://\S+/", line)
         if found is None:
-            self.close()
+            self._end()
             line += self._stderr.read().decode()
+            self._stderr.close()
             raise RuntimeError(f"the monitor does not serve: {line}")
         return found[0]
