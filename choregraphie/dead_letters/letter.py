@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from choregraphie.messaging import Delivery
-from choregraphie.printable import printable as printable
+from choregraphie.printable import printable
 from choregraphie.saga.content_modes import NotAnEnvelope, envelope_bytes, header_attributes, is_binary
 from choregraphie.saga.envelope import MAX_BODY_BYTES
 from choregraphie.saga.rfc3339 import NoTimeError, NoZoneError, read_time
