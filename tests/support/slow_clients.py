@@ -67,9 +67,3 @@ def dripping(port: int, head: bytes = HALF, seconds: float = 0.2) -> Iterator[th
 def descriptors(pid: int) -> int:
     """The number of descriptors that a process has open."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-
-
-def processor_seconds(pid: int) -> float:
-    """The processor time that a process has used, in seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
