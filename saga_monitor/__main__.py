@@ -141,7 +141,7 @@ def _parser(sagas: SagaSet, verb: str = "") -> argparse.ArgumentParser:
         description=f"Watch all {many} from the outside. Without a command: the live console.",
         epilog=_EPILOG.format(one=one, many=many),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        # An abbreviation of --app would be accepted here, and not be seen by `_named_application`.
+        # An abbreviation of --app would be accepted here, and not be seen by `_before_options`.
         allow_abbrev=False,
     )
     parser.add_argument("--app", metavar="MODULE:NAME", help="the application, such as services.application:APP")

@@ -23,7 +23,7 @@ from choregraphie.service.service import Service
 from choregraphie.settings import Settings
 from choregraphie.storage.database import open_for_reading
 from choregraphie.storage.journal import journal_of, open_actions
-from choregraphie.terminal.arguments import add_json, add_wide
+from choregraphie.terminal.arguments import add_json, add_wide, key_text
 from choregraphie.terminal.formats import with_article
 from choregraphie.terminal.tables import Column, Fitted, after, console_of, is_bounded, short_ids
 
@@ -39,7 +39,8 @@ def add(verbs: Any, application: Application) -> None:
         f"undone. With --open: the actions done and not undone of cancelled {several}; there should be none. Exit "
         f"code 1 when nothing was carried out for the {one}, or something is open; 2 when that cannot be told.",
     )
-    journal.add_argument("key", nargs="?", metavar="KEY", help=f"the {' or '.join(application.saga_set.keys)}")
+    named = " or ".join(application.saga_set.keys)
+    journal.add_argument("key", nargs="?", type=key_text, metavar="KEY", help=f"the {named}")
     journal.add_argument("--open", action="store_true", help=f"actions done and not undone of cancelled {several}")
     add_saga(journal, application)
     add_json(journal)

@@ -18,7 +18,7 @@ from choregraphie.failpoints import Place, arm, passing
 from choregraphie.messaging import PublishOutcome
 from choregraphie.settings import Settings
 from choregraphie.storage.settlement import mark_published, settle
-from choregraphie.terminal.arguments import add_json
+from choregraphie.terminal.arguments import add_json, key_text
 
 _ABOUT = """\
 Say the answer that a service owes and cannot give: after its undoing, or its step, was done by hand. The event
@@ -41,7 +41,7 @@ def add(verbs: Any, application: Application) -> None:
         description=_ABOUT.format(command=application.command),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verb.add_argument("key", metavar="KEY", help=f"the {' or '.join(application.saga_set.keys)}")
+    verb.add_argument("key", type=key_text, metavar="KEY", help=f"the {' or '.join(application.saga_set.keys)}")
     steps = application.saga_set.step_names
     which = verb.add_mutually_exclusive_group(required=True)
     which.add_argument("--done", choices=steps, metavar="STEP", help=f"the step is done: {', '.join(steps)}")

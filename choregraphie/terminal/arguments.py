@@ -28,6 +28,15 @@ def add_wide(command: argparse.ArgumentParser) -> None:
     command.add_argument("--wide", action="store_true", help="every column, and ids and times in full")
 
 
+def key_text(text: str) -> str:
+    """The argument as a key. Raises ArgumentTypeError when it is not UTF-8, which no database takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError("expected a key in UTF-8") from None
+    return text
+
+
 _AGO = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
 _EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

@@ -12,7 +12,7 @@ from choregraphie import BrokerUnavailable, HistoryMissing
 from choregraphie.printable import printable
 from choregraphie.saga.saga_set import SagaSet
 from choregraphie.signing import verifier_for
-from choregraphie.terminal.arguments import TIME_EXAMPLES, add_json, moment_of
+from choregraphie.terminal.arguments import TIME_EXAMPLES, add_json, key_text, moment_of
 from saga_monitor.cli.context import CommandContext, add_saga
 from saga_monitor.stream.history_reader import Wanted, wanted_entries
 from saga_monitor.text.history_listing import as_json, as_line, as_paragraph
@@ -29,7 +29,7 @@ def add(commands: Any, sagas: SagaSet) -> None:
     # The key's own name too: `--commande` for `commande_id`.
     named = [f"--{key.removesuffix('_id').replace('_', '-')}" for key in sagas.keys]
     names = [name for name in dict.fromkeys(("--key", *named)) if name not in _TAKEN]
-    command.add_argument(*names, dest="key", metavar="KEY", help=f"only of this {sagas.noun[0]}")
+    command.add_argument(*names, dest="key", type=key_text, metavar="KEY", help=f"only of this {sagas.noun[0]}")
     add_saga(command, sagas)
     command.add_argument("--since", metavar="TIME", help=f"only since then: {TIME_EXAMPLES}")
     command.add_argument("--all", action="store_true", help="also retries, dead letters and unreadable entries")

@@ -9,7 +9,7 @@ from typing import Any
 from choregraphie import UserError
 from choregraphie.printable import printable
 from choregraphie.saga.saga_set import SagaSet
-from choregraphie.terminal.arguments import add_json, add_wide
+from choregraphie.terminal.arguments import add_json, add_wide, key_text
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.cli.context import CommandContext, add_at, add_saga, positive_number, search_text
 from saga_monitor.diagnosis.causes import hold_sentence
@@ -41,7 +41,7 @@ def add(commands: Any, sagas: SagaSet) -> None:
     listing.add_argument("--limit", type=positive_number, default=50, metavar="N", help="at most N (50)")
     listing.set_defaults(run=_list)
     showing = commands.add_parser("show", help=f"one {one}: steps, what remains, events")
-    showing.add_argument("key", metavar="KEY", help=f"the {one}'s key ({', '.join(sagas.keys)})")
+    showing.add_argument("key", type=key_text, metavar="KEY", help=f"the {one}'s key ({', '.join(sagas.keys)})")
     showing.set_defaults(run=_show)
     for command in (listing, showing):
         add_saga(command, sagas)

@@ -12,7 +12,7 @@ from typing import Any
 
 from choregraphie import UserError
 from choregraphie.saga.saga_set import SagaSet
-from choregraphie.terminal.arguments import TIME_EXAMPLES, add_wide, moment_of
+from choregraphie.terminal.arguments import TIME_EXAMPLES, add_wide, key_text, moment_of
 from saga_monitor.cli.context import CommandContext, add_at, add_saga, positive_number
 from saga_monitor.cli.instances import requested, unknown
 from saga_monitor.diagnosis.wording import because
@@ -43,7 +43,7 @@ def add(commands: Any, sagas: SagaSet) -> None:
     """Declare the verb `report` and its arguments."""
     one, many = sagas.noun
     command = commands.add_parser("report", help=f"outcomes and times: of all {many}, of each, or of one")
-    command.add_argument("key", metavar="KEY", nargs="?", help=f"only this {one}")
+    command.add_argument("key", type=key_text, metavar="KEY", nargs="?", help=f"only this {one}")
     # The noun too, where it is one: `--orders`.
     names = dict.fromkeys(["--each", f"--{_plural(sagas)}"])
     command.add_argument(*names, dest="each", action="store_true", help=f"one line per {one}")

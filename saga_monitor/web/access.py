@@ -52,12 +52,16 @@ class Access:
 
     @classmethod
     def at(cls, host: str, token: str, names: Iterable[str], newer: Callable[[], str] = str) -> "Access":
-        """Raises BadSetting when `host` is reachable from other machines and there is no token."""
+        """Raises BadSetting when others can reach `host` and there is no token, or when the token is not UTF-8."""
         if not token and not is_loopback(host):
             raise BadSetting(
                 f"listening at {host} lets others in: set a token (--token or SAGA_MONITOR_TOKEN_FILE),"
                 " or listen at 127.0.0.1"
             )
+        try:
+            token.encode()
+        except UnicodeEncodeError:
+            raise BadSetting("the token of the web page is not UTF-8") from None
         return cls(token, frozenset(name.lower() for name in (*names, host)), newer)
 
     def answers_to(self, host: str) -> bool:

@@ -39,9 +39,11 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
         ["inspect", "stock", "--nope"],
         ["outbox", "resend", "--since", "9999999d"],
         ["outbox", "resend", "--since", "long ago"],
+        ["journal", "no UTF-8: \udcff"],
+        ["settle", "no UTF-8: \udcff", "--undone", "stock", "--because", "x"],
         [],
     ],
-    ids=" ".join,
+    ids=ascii,
 )
 def test_a_wrong_argument_is_one_line_and_exit_code_2(wrong: list[str], capsys: Captured) -> None:
     with pytest.raises(SystemExit) as end:

@@ -152,6 +152,13 @@ def test_a_bad_time_is_one_line(command: Any, time: str) -> None:
         assert (code, out, len(err.splitlines())) == (2, "", 1)
 
 
+@pytest.mark.parametrize("arguments", [["show"], ["report"], ["history", "--key"]])
+def test_a_key_that_is_not_utf_8_is_one_line(command: Any, arguments: list[str], capsys: Any) -> None:
+    with pytest.raises(SystemExit) as end:
+        command(*arguments, "CMD-\udcff")
+    assert (end.value.code, len(capsys.readouterr().err.splitlines())) == (2, 1)
+
+
 def test_each_order_is_reported(command: Any, told: Stream) -> None:
     reports = {one["commande_id"]: one for one in json.loads(command("report", "--orders", "--json")[1])}
     assert len(reports) == len(SCENARIOS)

@@ -150,6 +150,11 @@ def test_signing_in_leads_to_no_other_site(closed: Served, wanted: str) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
+def test_a_token_that_is_not_utf_8_is_refused() -> None:
+    with pytest.raises(BadSetting, match="UTF-8"):
+        Access.at("127.0.0.1", "s\udcffsame", ())
+
+
 def test_a_form_of_another_site_signs_nobody_in(closed: Served) -> None:
     for origin in ("https://evil.example", "http://["):
         headers = {"origin": origin}
