@@ -21,7 +21,7 @@ from voyage.processes import ProcessEnded, Processes
 
 SOURCE = "/clients/demo"
 DEADLINE_SECONDS = 2
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 OTHERS = ("vol", "hotel", "paiement", "agence")
 _PLAIN = {"client_id": "CLIENT-1", "vol_id": "AF-LISBONNE", "hotel_id": "RIVAGE", "voiture_id": "CITADINE"}
 

@@ -49,7 +49,7 @@ def test_a_saga_runs_with_a_user_for_each_part_and_no_right_to_configure(
             assert (done.returncode, done.stderr) == (0, ""), words
         acts = [record["act"] for record in json.loads(done.stdout)]
         assert acts == ["held", "replayed", "settled", "discarded"]
-        ready = services("ready", "all", "--wait", "20", **parts.settings("ops"))
+        ready = services("ready", "all", "--wait", "90", **parts.settings("ops"))
         assert ready.returncode == 0, ready.stderr
 
         def shown() -> list[tuple[str, str, str]]:

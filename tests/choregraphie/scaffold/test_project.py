@@ -67,7 +67,7 @@ def workers(project: Project) -> Iterator[None]:
     """The workers of the project, from `choregraphie run all` to its end by SIGTERM."""
     running = project.start("choregraphie", "run", "all")
     try:
-        project.run("choregraphie", "ready", "all", "--wait", "30")
+        project.run("choregraphie", "ready", "all", "--wait", "90")
         yield
         running.send_signal(signal.SIGTERM)
         assert running.wait(60) == 0
