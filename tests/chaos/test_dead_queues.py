@@ -11,6 +11,7 @@ from scripts.nemesis import faults_broker, recorder
 from scripts.nemesis.management import Management
 from scripts.nemesis.nodes import USER, InstalledNode, installed
 from scripts.probes import HOST
+from tests.support.queue_servers import take_server_away
 from tests.support.workers import until
 
 if TYPE_CHECKING:
@@ -19,14 +20,6 @@ if TYPE_CHECKING:
     from scripts.nemesis.history import QueueState
 
 QUEUE = "stock.retry.600"
-SERVER = f"'%2F_{QUEUE}'"
-# Its supervisor stops restarting it at the third crash within five seconds. On a busy machine a restart takes a
-# moment: the server is gone when thirty looks in a row, 0.1 s apart, have not found it.
-KILL_SERVER = (
-    "F = fun(F, 0) -> gone; (F, N) -> case whereis(" + SERVER + ") of "
-    "undefined -> timer:sleep(100), F(F, N - 1); "
-    "Pid -> exit(Pid, kill), timer:sleep(100), F(F, 30) end end, F(F, 30)."
-)
 
 
 class NodeWithDeadQueues:
@@ -77,7 +70,7 @@ def test_a_dead_queue_reports_its_messages_again_after_its_restart(tmp_path: Pat
 
         node.stop()
         node.start()
-        node.control("eval", KILL_SERVER)
+        take_server_away(node, QUEUE)
         until(lambda: not seen().counted, "the management without figures of it")
         targets = stage_of(node)
         assert faults_broker.restart_dead_queues(targets) == 1

@@ -17,6 +17,7 @@ from scripts.probes import HOST
 from tests.saga_monitor.test_not_known import Watched, asked, serving
 from tests.support.fake_management import management_that_answers
 from tests.support.foreign_client import ForeignClient
+from tests.support.queue_servers import take_server_away
 from tests.support.topology import declare_topology_at
 from tests.support.workers import until
 
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# The server's supervisor gives it up at the third crash within five seconds.
-TAKE_AWAY = (
-    "F = fun(F) -> case whereis('%2F_{queue}') of undefined -> gone; "
-    "Pid -> exit(Pid, kill), timer:sleep(500), F(F) end end, F(F)."
-)
 # What a queue could not dead-letter it tries again after three minutes, unless told otherwise.
 TRY_AGAIN_SOON = "application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, 2000)."
 COMMANDS = (
@@ -54,9 +50,6 @@ class MonitoredNode:
         self.management = Management(self.login, USER, node.password, "/")
         self.watched = Watched(self.url, ForeignClient(self.url).__enter__(), folder)
         self.watched.settings |= {"management_url": self.login}
-
-    def take_server_away(self, queue: str) -> None:
-        self.node.control("eval", TAKE_AWAY.format(queue=queue))
 
     def bring_servers_back(self) -> None:
         targets: Any = SimpleNamespace(node=self.node, cluster=None, notes=[])
@@ -130,13 +123,10 @@ def test_a_queue_without_a_leader_is_not_taken_for_empty(monitored: MonitoredNod
     monitored.watched.publish("CMD-1")
     monitored.watched.set_aside("stock", 3)
     for queue in ("stock.dlq", "paiement.inbox", "stock.inbox"):
-        monitored.take_server_away(queue)
+        take_server_away(monitored.node, queue)
+    named = ["stock.dlq, stock.inbox have no leader", "paiement.inbox has no leader"]
+    until(lambda: leaderless(monitored.anomalies()) == named, "the management tells of all three")
     found = monitored.anomalies()
-    leaderless = [one["sentence"] for one in found if (one["kind"], one["reason"]) == ("queue", "no_leader")]
-    assert [sentence.partition(":")[0] for sentence in leaderless] == [
-        "stock.dlq, stock.inbox have no leader",
-        "paiement.inbox has no leader",
-    ]
     assert ("stuck", "no_leader", "CMD-1") in {(one["kind"], one["reason"], one["commande_id"]) for one in found}
     assert dead_letters_of_stock(found) == 3
     monitored.bring_servers_back()
@@ -146,6 +136,12 @@ def test_a_queue_without_a_leader_is_not_taken_for_empty(monitored: MonitoredNod
     assert dead_letters_of_stock(found) == 3
 
 
+def leaderless(found: list[dict[str, Any]]) -> list[str]:
+    """What is said of the queues without a leader, without the remedy."""
+    said = [one["sentence"] for one in found if (one["kind"], one["reason"]) == ("queue", "no_leader")]
+    return [sentence.partition(":")[0] for sentence in said]
+
+
 def dead_letters_of_stock(found: list[dict[str, Any]]) -> int:
     return sum(one["count"] for one in found if (one["kind"], one["service"]) == ("dead_letter", "stock"))
 
@@ -153,7 +149,7 @@ def dead_letters_of_stock(found: list[dict[str, Any]]) -> int:
 def test_the_web_page_shows_a_lost_leader_until_it_is_back(monitored: MonitoredNode, tmp_path: Path) -> None:
     with serving(monitored.watched, tmp_path / "log") as url:
         until(lambda: "Nothing is wrong" in asked(f"{url}/anomalies")[1], "the first look")
-        monitored.take_server_away("commande.retry.5")
+        take_server_away(monitored.node, "commande.retry.5")
         until(
             lambda: "commande.retry.5 has no leader" in asked(f"{url}/anomalies")[1], "the page", within_seconds=60
         )

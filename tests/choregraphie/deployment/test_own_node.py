@@ -14,8 +14,9 @@ from scripts.nemesis.management import Management
 from scripts.nemesis.nodes import USER, InstalledNode, installed
 from scripts.probes import HOST
 from tests.choregraphie.deployment.conftest import DELAYS, Operator, Parts, command
-from tests.saga_monitor.test_queue_problems import TAKE_AWAY, TRY_AGAIN_SOON
+from tests.saga_monitor.test_queue_problems import TRY_AGAIN_SOON
 from tests.support.foreign_client import ForeignClient
+from tests.support.queue_servers import take_server_away
 from tests.support.workers import until
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ def of_node(node: InstalledNode) -> Operator:
 
 def test_a_queue_without_a_leader_is_named_until_it_has_one(node: InstalledNode, of_node: Operator) -> None:
     for queue in ("stock.inbox", "paiement.retry.5"):
-        node.control("eval", TAKE_AWAY.format(queue=queue))
-    found = of_node.differences("--without-workers")
-    assert found == {("no_leader", "stock.inbox"), ("no_leader", "paiement.retry.5")}
+        take_server_away(node, queue)
+    leaderless = {("no_leader", "stock.inbox"), ("no_leader", "paiement.retry.5")}
+    until(lambda: of_node.differences("--without-workers") == leaderless, "both are named")
     targets: Any = SimpleNamespace(node=node, cluster=None, notes=[])
     assert faults_broker.restart_dead_queues(targets)
     until(lambda: of_node.differences("--without-workers") == set(), "the leaders are back")
