@@ -20,8 +20,9 @@ from choregraphie.http_answers import AnswerUnreadable, read_answer
 from choregraphie.service.circuit_breaker import CircuitBreaker
 from choregraphie.service.column_types import Instant, Money
 from choregraphie.service.rows import Key, Row
-from choregraphie.service.service import NOW, Forget, Handler, RetryOverride, Schedule, Service, every, on
+from choregraphie.service.service import NOW, Forget, Handler, Schedule, Service, every, on
 from choregraphie.service.transaction import ReadView, Transaction
+from choregraphie.service.verdict import RetryOverride
 from choregraphie.settings import Settings, read_settings
 from choregraphie.tls import distrust, https_address
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from choregraphie.errors import BadApplication
+from choregraphie.errors import BadApplication, BadSetting
+from choregraphie.orchestration import Orchestrated
 from choregraphie.saga.choreography import Choreography, EventClass
 from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import Retention, Topology, topology
@@ -53,7 +54,8 @@ class Application:
     @cached_property
     def saga_set(self) -> SagaSet:
         """The sagas together."""
-        return SagaSet(self.sagas, frozenset(self.by_name.keys() - self.own.keys()))
+        delays = {service.name: service.own_delays for service in self.services if service.own_delays}
+        return SagaSet(self.sagas, frozenset(self.by_name.keys() - self.own.keys()), delays)
 
     @cached_property
     def by_name(self) -> dict[str, Service]:
@@ -76,11 +78,28 @@ class Application:
 
     def read_settings(self, environ: Mapping[str, str]) -> Settings:
         """The settings in `environ`, with `seed` as the catalogue unless they name one. Raises BadSetting."""
-        return self.with_seed(read_settings_as(self.settings, environ))
+        settings = self.with_seed(read_settings_as(self.settings, environ))
+        for problem in _unfit(self, settings):
+            raise BadSetting(problem)
+        return settings
 
     def with_seed(self, settings: Settings) -> Settings:
         """`settings`, with `seed` as the catalogue unless they name one."""
         return settings.model_copy(update={"catalogue": settings.catalogue or self.seed})
+
+
+def _unfit(application: Application, settings: Settings) -> Iterator[str]:
+    """What keeps `settings` from being those of this application."""
+    orchestrations = [saga.orchestration for saga in application.sagas if isinstance(saga, Orchestrated)]
+    steps = [step for orchestration in orchestrations for step in orchestration.by_name]
+    for name in settings.step_timeouts if steps else ():
+        if name not in steps:
+            yield f"SAGA_STEP_TIMEOUTS: no step is named {name}; the steps are {', '.join(steps)}"
+    # As for SAGA_RETRY_DELAYS: what is tried again after it was forgotten would have its effect twice.
+    for service in application.services:
+        longest = max((sum(handler.retry.delays) for handler in service.reactions), default=0)
+        if settings.inbox_days * 86_400 <= settings.deadline + longest:
+            yield f"SAGA_INBOX_DAYS: not longer than SAGA_DEADLINE and the retries of {service.name} together"
 
 
 def _problems(application: Application) -> Iterator[str]:

@@ -23,7 +23,15 @@ from choregraphie.amqp_url import check_broker_url
 from choregraphie.errors import BadSetting
 from choregraphie.secret_files import ReadFromFiles, content_of
 from choregraphie.setting_errors import bad_setting, hint
-from choregraphie.setting_types import LONGEST_HOLD_SECONDS, Delays, Lane, Names, TraceMode, age_seconds
+from choregraphie.setting_types import (
+    LONGEST_HOLD_SECONDS,
+    Delays,
+    Lane,
+    Names,
+    StepTimeouts,
+    TraceMode,
+    age_seconds,
+)
 from choregraphie.urls import check_management, check_path, check_webhook
 
 PREFIX = "SAGA_"
@@ -92,6 +100,7 @@ class Settings(ReadFromFiles):
     deadline: Annotated[
         float, Field(gt=0, le=2_592_000, description="seconds an instance may wait for its decision, held or not")
     ] = 5400
+    step_timeouts: StepTimeouts = Field(default_factory=dict)
     call_timeout: Annotated[float, Field(gt=0, le=600, description="timeout of an external call (s)")] = 5
     calls: Annotated[int, Field(ge=1, le=1000, description="concurrent external calls")] = 32
     prefetch: Annotated[int, Field(ge=1, le=2000, description="deliveries a worker holds at once")] = 600

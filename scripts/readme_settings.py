@@ -15,7 +15,7 @@ def settings_table() -> str:
     rows = ["| setting | default | what it is |", "|---|---|---|"]
     fields = {**Settings.model_fields, **APP.settings.model_fields}
     for name, field in fields.items():
-        default = APP.seed if name == "catalogue" else field.default
+        default = APP.seed if name == "catalogue" else field.get_default(call_default_factory=True)
         rows.append(f"| `SAGA_{name.upper()}` | {_shown(default)} | {field.description} |")
     return "\n".join(rows)
 

@@ -22,8 +22,9 @@ class Step:
     success  the answer when it was carried out
     refusal  the answer when it was not, or when its tries are exhausted
     undoing  the command that takes it back; undone: the answer, which is always given
-    timeout  seconds until an answer must have come; without one, SAGA_DEADLINE
+    timeout  seconds until an answer must have come; SAGA_STEP_TIMEOUTS gives others, and SAGA_DEADLINE the longest
     tries    how often the service tries the command; None: as often as SAGA_RETRY_DELAYS gives
+    delay    seconds between tries; None: those of SAGA_RETRY_DELAYS
     pivot    its success creates the instance, and what comes after it cannot refuse. Its undoing is said first in
              every compensation, and its answer cancels the instance
     """
@@ -36,6 +37,7 @@ class Step:
     undone: EventClass | None = None
     timeout: float | None = None
     tries: int | None = None
+    delay: float | None = None
     pivot: bool = False
 
     @property

@@ -16,14 +16,15 @@ from typing import Any, Never
 from choregraphie.errors import ChoregraphieError
 from choregraphie.orchestration import context
 from choregraphie.orchestration.context import NotWritable
-from choregraphie.orchestration.declaration import Orchestration
+from choregraphie.orchestration.declaration import Orchestration, Step
 from choregraphie.orchestration.exploration import explore
 from choregraphie.orchestration.machine import Clock, Input, Instance, NotAsked, State, advance, awaited
 from choregraphie.saga.choreography import EventClass
 from choregraphie.saga.envelope import Event
 from choregraphie.service.rows import Key
-from choregraphie.service.service import Forget, Handler, RetryOverride, Schedule, Service, every, on
-from choregraphie.service.transaction import ReadView, Transaction
+from choregraphie.service.service import Forget, Handler, Schedule, Service, every, on
+from choregraphie.service.transaction import ReadView, TimeLimits, Transaction
+from choregraphie.service.verdict import RetryOverride
 from choregraphie.storage.instances import InstanceRow, counts, due, in_states, instance_row, never_started
 
 # How often instances are looked for whose answer is too late, in seconds.
@@ -96,13 +97,14 @@ class _Orchestrator:
         waits_for = awaited(self.saga, after)
         if commands:
             row.since = tx.now
-        row.due = None if after.review else self._due(row, [step.timeout for step in waits_for], tx)
+        row.due = None if after.review else self._due(row, waits_for, tx.limits)
 
-    def _due(self, row: InstanceRow, timeouts: Sequence[float | None], tx: Transaction) -> dt.datetime | None:
-        if not timeouts or row.since is None:
+    def _due(self, row: InstanceRow, waits_for: Sequence[Step], limits: TimeLimits) -> dt.datetime | None:
+        if not waits_for or row.since is None:
             return None
-        longest = (tx.deadline - tx.now).total_seconds()
-        return row.since + dt.timedelta(seconds=min(longest if one is None else one for one in timeouts))
+        given = (limits.steps.get(step.name, step.timeout) for step in waits_for)
+        timeouts = (dt.timedelta(seconds=seconds) for seconds in given if seconds is not None)
+        return row.since + min((limits.deadline, *timeouts))
 
     @cached_property
     def _own_words(self) -> set[EventClass]:

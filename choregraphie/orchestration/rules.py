@@ -58,8 +58,19 @@ def _step(step: Step) -> Iterator[str]:
         yield f"step {step.name}: a timeout of {step.timeout} s has passed before the answer; give it seconds"
     if step.tries is not None and step.tries < 1:
         yield f"step {step.name}: {step.tries} tries carry nothing out; give tries=1 or more"
+    yield from _delay(step)
     if step.own and not step.pivot:
         yield f"step {step.name}: the orchestrator itself settles the pivot alone; give a command with a SAID_TO"
+
+
+def _delay(step: Step) -> Iterator[str]:
+    if step.delay is None:
+        return
+    if step.tries is None:
+        yield f"step {step.name} has delay={step.delay} and no tries=; give tries= too"
+    elif step.timeout is not None and (last := step.delay * (step.tries - 1)) >= step.timeout:
+        what = f"its last try may begin {last} s after the first, and its timeout is {step.timeout} s"
+        yield f"step {step.name}: {what}; give fewer tries, a shorter delay or a longer timeout"
 
 
 def _pivot(step: Step) -> Iterator[str]:

@@ -21,7 +21,8 @@ from choregraphie.saga.topology import (
     retry_queue,
 )
 from choregraphie.saga.trace_context import TRACEPARENT_HEADER, TRACESTATE_HEADER
-from choregraphie.service.service import RetryOverride, Service
+from choregraphie.service.service import Service
+from choregraphie.service.verdict import RetryOverride
 
 FORMATS = {"mermaid": mermaid, "dot": dot, "svg": svg}
 _ENDINGS = {"mermaid": "mmd", "dot": "dot", "svg": "svg"}

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from choregraphie.saga.choreography import Choreography, EventClass
-from choregraphie.service.service import RetryOverride, Service
+from choregraphie.service.service import Service
+from choregraphie.service.verdict import RetryOverride
 
 _USUAL_TRIES = RetryOverride()
 

@@ -76,14 +76,14 @@ def _problems(exploration: Exploration, instance: Instance) -> Iterator[tuple[Ru
 
 
 def code_violations(saga: Orchestrated, services: Mapping[str, Service]) -> Iterator[Violation]:
-    """The steps whose service tries a command more or less often than declared."""
+    """The steps whose service tries a command more or less often, or at other times, than declared."""
     for step in saga.orchestration.all_steps:
         service = services.get(step.service)
         handler = service.on(step.command.TYPE) if service and not step.own else None
-        if handler is not None and handler.retry.tries != step.tries:
-            tries, wanted = _times(handler.retry.tries), _times(step.tries)
+        if handler is not None and (handler.retry.tries, handler.retry.delay) != (step.tries, step.delay):
+            tries, wanted = _times(handler.retry.tries, handler.retry.delay), _times(step.tries, step.delay)
             what = f"{step.service} tries {step.command.TYPE} {tries}; declared: {wanted}"
-            remedy = "make retry=RetryOverride(tries=…) of its ORCHESTRATION and tries= of the step agree"
+            remedy = "make retry=RetryOverride(…) of its ORCHESTRATION, and tries= and delay= of the step, agree"
             yield Violation(Rule.AS_DECLARED, what, step.service, remedy)
 
 
@@ -96,5 +96,7 @@ def _name(heard: Input) -> str:
     return heard.value if isinstance(heard, Clock) else heard.TYPE
 
 
-def _times(tries: int | None) -> str:
-    return "as often as SAGA_RETRY_DELAYS gives" if tries is None else f"{tries} times"
+def _times(tries: int | None, delay: float | None) -> str:
+    if tries is None:
+        return "as often as SAGA_RETRY_DELAYS gives"
+    return f"{tries} times" if delay is None else f"{tries} times, {delay:g} s apart"

@@ -1,7 +1,7 @@
 """The sagas of one application together: who says and hears what in any of them."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from choregraphie.saga.choreography import Choreography, EventClass, Reaction
@@ -11,11 +11,12 @@ from choregraphie.saga.choreography import Choreography, EventClass, Reaction
 class SagaSet:
     """Several sagas over the same services. Their event types are disjoint, so a type belongs to one saga.
 
-    `foreign`: the services that others run.
+    `foreign`: the services that others run. `delays`: by service, the retry delays (s) that its reactions declare.
     """
 
     declared: tuple[Choreography, ...]
     foreign: frozenset[str] = frozenset()
+    delays: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Choreography]:
         return iter(self.declared)
@@ -61,6 +62,10 @@ class SagaSet:
         """The reactions of `service` in every saga, in the order of their declaration."""
         return (reaction for saga in self.declared for reaction in saga.heard_by(service))
 
+    def delays_of(self, service: str, usual: Sequence[float]) -> tuple[float, ...]:
+        """The delays of the retry queues of `service`: the `usual` ones, then its own."""
+        return tuple(dict.fromkeys((*usual, *self.delays.get(service, ()))))
+
     @cached_property
     def noun(self) -> tuple[str, str]:
         """What a person calls an instance, and several of them; `instance` where there are several sagas."""
@@ -72,7 +77,7 @@ class SagaSet:
 
     def only(self, saga: str | None) -> "SagaSet":
         """The saga named `saga` alone; all of them when it is None."""
-        return self if saga is None else SagaSet((self.by_name[saga],), self.foreign)
+        return self if saga is None else replace(self, declared=(self.by_name[saga],))
 
     @property
     def several(self) -> bool:

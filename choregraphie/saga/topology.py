@@ -168,7 +168,7 @@ def _service_topology(
     # Only to the service that failed: through the topic exchange, a retry would reach every service.
     bindings.append(Binding(requeue(service), inbox(service), "#"))
     bindings.append(Binding(dlx(service), dlq(service), "#"))
-    for seconds in delays:
+    for seconds in sagas.delays_of(service, delays):
         name = retry_queue(service, seconds)
         # One queue per delay: with a TTL per message, a long delay at the head blocks shorter ones behind it.
         ttl = {"x-message-ttl": round(seconds * 1000)}
@@ -205,7 +205,7 @@ def _audit() -> tuple[Queue, list[Binding]]:
 
 
 def topology(sagas: SagaSet, delays: Sequence[float], retention: Retention | None = None) -> Topology:
-    """The topology of `sagas`, with a retry queue for each of `delays`, in seconds."""
+    """The topology of `sagas`, with retry queues for `delays` (s), and for those that a service declares."""
     first = [events(speaker) for speaker in sagas.speakers]
     first += dict.fromkeys(commands(name) for names in sagas.commanded.values() for name in names)
     exchanges = [*map(Exchange, first)]

@@ -15,7 +15,7 @@ from choregraphie.service.circuit_breaker import CircuitBreaker
 from choregraphie.service.column_types import Instant
 from choregraphie.service.rows import Key, Row
 from choregraphie.service.transaction import React, ReadView
-from choregraphie.service.verdict import RetryPolicy
+from choregraphie.service.verdict import RetryOverride
 
 # The keys of the rows that a reaction reads. In a chain, a later function may use the rows of the earlier ones.
 Reads = Callable[[Any, ReadView], Iterable[Key]]
@@ -28,23 +28,6 @@ NOW = bindparam("now", type_=Instant)
 
 
 @dataclass(frozen=True)
-class RetryOverride:
-    """Fewer tries for a reaction than the settings give: `tries` in all, and no retry queue for the errors in
-    `never`.
-
-    Each error still gets an immediate second try, when the deliveries of the failed group are executed one by one.
-    """
-
-    tries: int | None = None
-    never: tuple[type[Exception], ...] = ()
-
-    def policy(self, delays: tuple[float, ...]) -> RetryPolicy:
-        """The retry policy of the reaction under the settings' `delays` (seconds)."""
-        tries = len(delays) + 1 if self.tries is None else max(1, self.tries)
-        return RetryPolicy(delays[: tries - 1], self.never)
-
-
-@dataclass(frozen=True)
 class Handler:
     """A reaction: when all of `hears` were heard, call `do`. Created by `on()`."""
 
@@ -54,7 +37,7 @@ class Handler:
     gives_up: type[Event] | None = None
     undoes: tuple[React, ...] = ()
     call: Call | None = None
-    retry: RetryOverride = RetryOverride()
+    retry: RetryOverride = field(default_factory=RetryOverride)
     breaker: CircuitBreaker | None = None
 
     @cached_property
@@ -150,7 +133,7 @@ def on(  # noqa: PLR0913 - a declaration, of which all but two are named
     `reads` gives the keys of the rows that it reads; in a chain, each may use the rows of those before. `gives_up`
     is the refusal that is published when its retries are exhausted. `undoes` names the reactions that it undoes.
     `call` is an async function that runs before the transaction; `do` receives its answer. `retry` gives the
-    reaction fewer tries than the settings. `breaker` holds the service's inbox while what `call` needs is down.
+    reaction other tries than the settings. `breaker` holds the service's inbox while what `call` needs is down.
     """
     undone = undoes if isinstance(undoes, tuple) else (undoes,)
     awaited = hears if isinstance(hears, tuple) else (hears,)
@@ -229,6 +212,11 @@ class Service:
         lines: tuple[Handler | Schedule, ...] = (*self.reactions, *self.timed)
         said = (event for line in lines for event in line.says())
         return {event.TYPE: exchange_of(event) for event in said if event.SAID_TO}
+
+    @cached_property
+    def own_delays(self) -> tuple[float, ...]:
+        """The retry delays that its reactions declare, each once."""
+        return tuple(dict.fromkeys(delay for handler in self.reactions for delay in handler.retry.delays))
 
     def undone_by(self, handler: Handler) -> list[type[Event]]:
         """The events whose reactions `handler` undoes."""

@@ -1,7 +1,8 @@
 """What a reaction sees of the database: declared rows and the journal of its instance, in memory."""
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from choregraphie.saga.envelope import Event, Instance
@@ -10,6 +11,17 @@ from choregraphie.service.action import UNDOABLE, Entry, State
 from choregraphie.service.rows import R, Row
 
 React = Callable[..., Iterable[Event]]
+
+
+@dataclass(frozen=True)
+class TimeLimits:
+    """How long an instance may wait for its decision.
+
+    `steps`: in how many seconds the named steps of an orchestration must answer, other than declared.
+    """
+
+    deadline: dt.timedelta
+    steps: Mapping[str, float]
 
 
 class Rows(Protocol):
@@ -59,7 +71,7 @@ class ReadView:
 
 
 class Transaction(ReadView):
-    """The view with which a reaction writes. `deadline` is the deadline of an instance that begins now.
+    """The view with which a reaction writes. `deadline`: that of an instance which begins now, by `limits`.
 
     Its ids are derived from the action and from `origin`: the source and the id of the event heard. They begin
     with `heard_time`, the time that this event gives.
@@ -71,14 +83,15 @@ class Transaction(ReadView):
         cause: str,
         origin: tuple[str, ...],
         heard_time: dt.datetime | None,
-        deadline: dt.datetime,
+        limits: TimeLimits,
         **more: Any,
     ) -> None:
         super().__init__(*args, **more)
         self._cause = cause
         self._origin = origin
         self._heard_time = heard_time
-        self.deadline = deadline
+        self.limits = limits
+        self.deadline = self.now + limits.deadline
         self.noted: dict[str, Any] = {}
         self.undone: set[str] = set()
 

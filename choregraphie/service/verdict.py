@@ -3,7 +3,11 @@
 import random
 from dataclasses import dataclass
 
-from choregraphie.errors import Reason
+from choregraphie.errors import BadApplication, Reason
+
+# The bounds of declared tries are those of SAGA_RETRY_DELAYS.
+MOST_TRIES = 21
+SHORTEST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.001, 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,41 @@ class RetryPolicy:
         if isinstance(error, self.never) or attempt >= self.tries:
             return DeadLetter(Reason.EXHAUSTED, detail, attempt)
         return RetryAfter(self.delays[attempt - 1], attempt, detail)
+
+
+@dataclass(frozen=True)
+class RetryOverride:
+    """Other tries for a reaction than the settings give. Raises BadApplication.
+
+    tries  how many in all: with the first delays of SAGA_RETRY_DELAYS between them, so never more than those give
+    delay  the seconds between them, in place of SAGA_RETRY_DELAYS; needs `tries`
+    never  the errors that no retry queue helps
+
+    Each error still gets an immediate second try, when the deliveries of the failed group are executed one by one.
+    """
+
+    tries: int | None = None
+    delay: float | None = None
+    never: tuple[type[Exception], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.delay is None:
+            return
+        if self.tries is None or not 1 < self.tries <= MOST_TRIES:
+            raise BadApplication(f"RetryOverride(delay={self.delay}): give it tries= from 2 to {MOST_TRIES}")
+        if not SHORTEST_DELAY_SECONDS <= self.delay <= LONGEST_DELAY_SECONDS:
+            bounds = f"from {SHORTEST_DELAY_SECONDS} to {LONGEST_DELAY_SECONDS} s"
+            raise BadApplication(f"RetryOverride(delay={self.delay}): give it a delay {bounds}")
+
+    @property
+    def delays(self) -> tuple[float, ...]:
+        """The delays that the reaction declares itself."""
+        return () if self.delay is None or self.tries is None else (self.delay,) * (self.tries - 1)
+
+    def policy(self, delays: tuple[float, ...]) -> RetryPolicy:
+        """The retry policy of the reaction under the settings' `delays` (seconds)."""
+        tries = len(delays) + 1 if self.tries is None else max(1, self.tries)
+        return RetryPolicy(self.delays or delays[: tries - 1], self.never)
 
 
 def describe(error: Exception) -> str:

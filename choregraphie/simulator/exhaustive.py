@@ -25,7 +25,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from choregraphie.saga.choreography import Choreography
-from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import requeue, topology
 from choregraphie.simulator.broker_model import Broker
 from choregraphie.simulator.databases import Databases
@@ -78,7 +77,7 @@ class Search:
         self._scenario = databases.scenario
         self._faults = faults
         self._messages = MessageNumbers()
-        self._routes = Broker(topology(SagaSet((self._scenario.choreography,)), DELAYS))
+        self._routes = Broker(topology(self._scenario.saga_set, DELAYS))
         self._steppers = [Stepper(s, databases, self._routes, self._messages) for s in databases.services.values()]
         self._index = {stepper.name: number for number, stepper in enumerate(self._steppers)}
         self._last = [

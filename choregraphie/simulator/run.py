@@ -8,7 +8,6 @@ from typing import Any
 
 from choregraphie import Settings
 from choregraphie.failpoints import watched
-from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import HISTORY, dlq, topology
 from choregraphie.simulator.broker_model import Broker
 from choregraphie.simulator.clients import Clients, Operator
@@ -71,7 +70,7 @@ class _Simulation:
         self.parameters = run_parameters(self.plan.seed, services)
         self.settings = self._settings()
         model = Broker(
-            topology(SagaSet((self.scenario.choreography,)), self.parameters.retry_delays),
+            topology(self.scenario.saga_set, self.parameters.retry_delays),
             self.parameters.version,
             self.parameters.delivery_limit,
         )

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from choregraphie.orchestration import Orchestrated
 from choregraphie.saga.choreography import Choreography
+from choregraphie.saga.saga_set import SagaSet
 from choregraphie.service.service import Service
 from choregraphie.simulator.broker_model import RABBIT_3_10, RABBIT_4_0, RABBIT_4_3, Version
 from choregraphie.simulator.final_state import FinalState
@@ -99,6 +100,11 @@ class Scenario:
     instant_externals: Callable[[], Any] = NoExternals
     externals_content: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _nothing
     final_state: type[FinalState] = FinalState
+
+    @property
+    def saga_set(self) -> SagaSet:
+        """Its saga, with the retry delays that the services declare."""
+        return SagaSet((self.choreography,), delays={one.name: one.own_delays for one in self.services})
 
     def violations(self, state: FinalState) -> list[str]:
         """Every invariant that `state` violates, each with what was found instead."""

@@ -14,7 +14,7 @@ from choregraphie.saga.envelope import Event, Instance, written
 from choregraphie.service.action import Entry, State
 from choregraphie.service.rows import Key
 from choregraphie.service.service import Handler, Reads, Schedule, Service
-from choregraphie.service.transaction import ReadView, Transaction, refusal_after
+from choregraphie.service.transaction import ReadView, TimeLimits, Transaction, refusal_after
 from choregraphie.service.verdict import DeadLetter, Done, Verdict
 from choregraphie.storage import inbox, outbox
 from choregraphie.storage.inbox import EventIdentity, Receipt
@@ -34,7 +34,7 @@ class Batch:
     service: Service
     connection: Connection
     now: dt.datetime
-    deadline: dt.timedelta
+    limits: TimeLimits
     traced: Traced = traced_as_heard
     known: dict[EventIdentity, bytes] = field(default_factory=dict)
     receipts: list[Receipt] = field(default_factory=list)
@@ -201,7 +201,7 @@ class Batch:
             cause=cause,
             origin=origin,
             heard_time=time,
-            deadline=self.now + self.deadline,
+            limits=self.limits,
         )
 
     def _add_to_outbox(

@@ -16,7 +16,7 @@ from choregraphie.errors import DatabaseRefused, DatabaseUnavailable, ReactionFa
 from choregraphie.failpoints import Place, passing
 from choregraphie.process.attribution import shortage
 from choregraphie.service.service import Schedule, Service
-from choregraphie.service.transaction import ReadView
+from choregraphie.service.transaction import ReadView, TimeLimits
 from choregraphie.settings import Settings
 from choregraphie.storage import outbox, poison_log
 from choregraphie.storage.batch import Batch
@@ -38,9 +38,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class StoreLimits:
-    """How long an instance may wait for its decision; how long inbox rows and published outbox rows are kept."""
+    """How long instances and steps may take; how long inbox rows and published outbox rows are kept."""
 
-    deadline: dt.timedelta
+    times: TimeLimits
     inbox: dt.timedelta
     outbox: dt.timedelta
 
@@ -48,7 +48,7 @@ class StoreLimits:
     def of(cls, settings: Settings) -> "StoreLimits":
         """The limits that the settings give."""
         return cls(
-            dt.timedelta(seconds=settings.deadline),
+            TimeLimits(dt.timedelta(seconds=settings.deadline), settings.step_timeouts),
             dt.timedelta(days=settings.inbox_days),
             dt.timedelta(days=settings.outbox_days),
         )
@@ -67,7 +67,7 @@ class Store:
     ) -> None:
         self.service = service
         self._database = database
-        self._deadline = limits.deadline
+        self._times = limits.times
         self._now = now
         self._traced = traced
         self._schedules = Schedules(service.timed)
@@ -154,7 +154,7 @@ class Store:
         for conflicts_left in reversed(range(MOST_CONFLICTS)):
             try:
                 with self._database.begin() as connection:
-                    batch = Batch(self.service, connection, self._now(), self._deadline, self._traced)
+                    batch = Batch(self.service, connection, self._now(), self._times, self._traced)
                     batch.open(group)
                     answer = do(batch)
                     batch.write()

@@ -124,7 +124,8 @@ async def read_broker_status(
 def _queues(sagas: SagaSet, settings: Settings | None) -> Iterator[str]:
     for service in sagas.services:
         yield from (inbox(service), dlq(service))
-        yield from (retry_queue(service, seconds) for seconds in (settings.retry_delays if settings else ()))
+        delays = sagas.delays_of(service, settings.retry_delays) if settings else ()
+        yield from (retry_queue(service, seconds) for seconds in delays)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,11 @@ _DELIVERIES = {
     CHOREOGRAPHY: DELIVERIES,
     ORCHESTRATION: {**DELIVERIES, "commande": 1, ORCHESTRATOR: 5},
 }
+# Under a load, or while a service is killed, an answer may take longer than the declared timeout of five seconds.
+# The choreography has none, so both get the same patience.
+_PATIENT = {"SAGA_STEP_TIMEOUTS": "paiement=600"}
 WIRINGS = tuple(
-    Contender(kind, ROOT, {"SAGA_COORDINATION": kind}, deliveries=deliveries)
+    Contender(kind, ROOT, {"SAGA_COORDINATION": kind, **_PATIENT}, deliveries=deliveries)
     for kind, deliveries in _DELIVERIES.items()
 )
 # The service that decides: without it no order is created.

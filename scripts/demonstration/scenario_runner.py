@@ -28,6 +28,8 @@ from scripts.demonstration.steps import (
 )
 
 SHORT_DEADLINE = "2"
+# An orchestrated payment is late after five seconds; here it waits while workers are paused or killed.
+PATIENT = {"SAGA_STEP_TIMEOUTS": "paiement=600"}
 # The last event of an order whose goods are held, while paiement is paused.
 GOODS_HELD = {"stock.reserve", "paiement.debiter"}
 
@@ -150,4 +152,5 @@ def settings_in(folder: Path) -> Mapping[str, str]:
         "SAGA_DATABASE_URL": f"sqlite:///{folder}/{{service}}.sqlite3",
         "SAGA_MONITOR_DATABASE": str(folder / "monitor.sqlite3"),
         "SAGA_CARRIER": f"maildir:{folder / 'courrier'}",
+        **PATIENT,
     }

@@ -11,7 +11,7 @@ from rich.text import Text
 from choregraphie.terminal.formats import format_duration
 from contracts.choreography import CHOREOGRAPHY
 from scripts.demonstration.checks import FinalState, differences_of, messages, reason
-from scripts.demonstration.scenarios import BLOCKED, CREATED, Scenario
+from scripts.demonstration.scenarios import BLOCKED, CREATED, PAST_DEADLINE, Scenario
 
 # Off a terminal nothing has to be cut.
 _PIPE_WIDTH = 180
@@ -63,8 +63,9 @@ def show_unfinished(console: Console, scenarios: Sequence[Scenario]) -> None:
 
 
 def show_course(console: Console, final_state: FinalState) -> None:
-    """Print what was said of the course's two scenarios: success; failure, and its compensation in reverse."""
-    for title, scenario in (("success", CREATED), ("failure and compensation", BLOCKED)):
+    """Print what was said of the course's scenarios: success; failure and compensation in reverse; a timeout."""
+    shown = (("success", CREATED), ("failure and compensation", BLOCKED), ("timeout", PAST_DEADLINE))
+    for title, scenario in shown:
         said = [event["type"] for event in final_state.orders[scenario.commande_id]["events"]]
         console.print(Text(f"{title}: {scenario.commande_id}, {scenario.about}", style="bold"))
         console.print(Text(f"  {' → '.join(said)}"))

@@ -35,6 +35,9 @@ ORCHESTRATION = Orchestration(
             PaiementEchoue,
             PaiementRembourser,
             PaiementRembourse,
+            timeout=5,
+            tries=3,
+            delay=1,
         ),
         Step(
             "commande",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from decimal import Decimal
 
-from choregraphie import ReadView, Transaction, on
+from choregraphie import ReadView, RetryOverride, Transaction, on
 from contracts.commande import CommandeAnnulee
 from contracts.commands import PaiementDebiter, PaiementRembourser
 from contracts.paiement import PaiementEchoue, PaiementEffectue, PaiementRembourse
@@ -94,6 +94,7 @@ ORCHESTRATION = (
         call=debiter,
         breaker=PASSERELLE,
         gives_up=PaiementEchoue,
+        retry=RetryOverride(tries=3, delay=1),
     ),
     on(
         PaiementRembourser,

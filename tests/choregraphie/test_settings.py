@@ -48,6 +48,13 @@ def test_values_are_read() -> None:
     assert (settings.log_level, settings.prefetch) == ("warning", 7)
 
 
+def test_timeouts_of_steps_are_read_by_their_names() -> None:
+    assert read_settings({"SAGA_STEP_TIMEOUTS": "paiement=30, stock=0.5"}).step_timeouts == {
+        "paiement": 30,
+        "stock": 0.5,
+    }
+
+
 @pytest.mark.parametrize(
     ("key", "hint"),
     [
@@ -133,6 +140,10 @@ def test_verification_cannot_be_turned_off(query: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("SAGA_STEP_TIMEOUTS", "paiement"),
+        ("SAGA_STEP_TIMEOUTS", "paiement=soon"),
+        ("SAGA_STEP_TIMEOUTS", "paiement=0"),
+        ("SAGA_STEP_TIMEOUTS", "paiement=nan"),
         ("SAGA_RETRY_DELAYS", "hush"),
         ("SAGA_RETRY_DELAYS", ""),
         ("SAGA_RETRY_DELAYS", "1,0"),

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from choregraphie import BadApplication, Reason
+from choregraphie import BadApplication, BadSetting, Reason, RetryOverride
 from choregraphie.dead_letters.settlement import Answer, plan
 from choregraphie.prover import prove
 from choregraphie.resolution import load
 from choregraphie.service.verdict import DeadLetter
 from contracts import commands as c
 from services.application import APP
+from services.orchestrateur import ORCHESTRATION
 from services.orchestration import ORCHESTRATED, WIRING
 from services.settings import OrderSettings
 from tests.services.conftest import MakeHarness
@@ -96,6 +97,57 @@ def test_every_rule_holds_of_the_orchestrated_saga() -> None:
     proof = prove(WIRING, ORCHESTRATED.by_name)
     assert [violation.what for violation in proof.violations] == []
     assert not proof.not_checked
+
+
+def test_the_payment_has_five_seconds_and_three_tries_a_second_apart() -> None:
+    debiter = ORCHESTRATED.by_name["paiement"].on("paiement.debiter")
+    assert debiter is not None
+    assert debiter.retry.policy((0.1, 30.0)).delays == (1, 1)
+    assert ORCHESTRATION.by_name["paiement"].timeout == 5
+    assert {step.name for step in ORCHESTRATION.all_steps if step.timeout or step.tries} == {"paiement"}
+
+
+def test_tries_at_other_times_than_declared_are_a_violation() -> None:
+    paiement = ORCHESTRATED.by_name["paiement"]
+    other = tuple(replace(handler, retry=RetryOverride(tries=3, delay=2)) for handler in paiement.reactions)
+    services = {**ORCHESTRATED.by_name, "paiement": replace(paiement, reactions=other)}
+    (violation,) = prove(WIRING, services).violations
+    assert violation.what == ("paiement tries paiement.debiter 3 times, 2 s apart; declared: 3 times, 1 s apart")
+
+
+def test_only_the_orchestrated_payment_has_a_retry_queue_of_its_own() -> None:
+    settings = OrderSettings(retry_delays=(0.2,))
+    for application, own in ((APP, set()), (ORCHESTRATED, {"paiement.retry.1"})):
+        queues = {queue.name for queue in application.topology(settings).queues if ".retry." in queue.name}
+        usual = {f"{service}.retry.200ms" for service in application.by_name}
+        assert queues == usual | own
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        (
+            {"SAGA_STEP_TIMEOUTS": "paiment=3"},
+            "SAGA_STEP_TIMEOUTS: no step is named paiment; the steps are stock, paiement, commande, notification",
+        ),
+        (
+            {
+                "SAGA_RETRY_DELAYS": "0.1",
+                "SAGA_DEADLINE": "1",
+                "SAGA_INBOX_DAYS": "2e-5",
+                "SAGA_OUTBOX_DAYS": "1e-5",
+            },
+            "SAGA_INBOX_DAYS: not longer than SAGA_DEADLINE and the retries of paiement together",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_the_declaration_are_refused_in_one_line(
+    environ: dict[str, str], said: str
+) -> None:
+    with pytest.raises(BadSetting) as refused:
+        ORCHESTRATED.read_settings(environ)
+    assert str(refused.value) == said
+    APP.read_settings(environ)
 
 
 def test_a_person_can_give_the_answer_to_an_undoing_that_the_orchestrator_awaits(tmp_path: Path) -> None:

@@ -61,6 +61,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a pivot in parallel": ({"steps": ((PAIEMENT, DOSSIER),)}, "step dossier: the pivot runs in parallel"),
     "half an undoing": ({"steps": (replace(PAIEMENT, undone=None), DOSSIER)}, "has undoing= and no undone="),
     "a timeout in the past": ({"steps": (replace(PAIEMENT, timeout=0.0), DOSSIER)}, "a timeout of 0.0 s"),
+    "a delay without tries": ({"steps": (booking("paiement", delay=1.0), DOSSIER)}, "has delay=1.0 and no tries="),
+    "a last try after the timeout": (
+        {"steps": (replace(PAIEMENT, tries=3, delay=2.5, timeout=5.0), DOSSIER)},
+        "its last try may begin 5.0 s after the first, and its timeout is 5.0 s",
+    ),
     "no try": ({"steps": (replace(PAIEMENT, tries=0), DOSSIER)}, "0 tries carry nothing out"),
     "a pivot that refuses without cancelling": (
         {"steps": (replace(DOSSIER, refusal=event("dossier.refuse", "dossier")),)},

@@ -97,6 +97,20 @@ def test_the_first_answer_too_late_cancels_and_a_late_success_is_undone(guide: S
     assert row(guide).reason == "délai dépassé"
 
 
+@pytest.mark.parametrize(
+    ("settings", "seconds"),
+    [({"step_timeouts": {"train": 30.0}}, 30), ({"step_timeouts": {"chambre": 2.0}}, 2), ({"deadline": 3.0}, 3)],
+)
+def test_settings_give_a_step_another_time_than_declared_and_the_deadline_is_the_longest(
+    settings: dict[str, Any], seconds: float, database_for: Callable[[str], str]
+) -> None:
+    limits = Settings(database_url=database_for("guide"), **settings)
+    with open_harness(orchestrator(SEJOURS), limits) as guide:
+        hear(guide, DEMANDE)
+        assert guide.tick(seconds - 0.1) == []
+        assert [event.TYPE for event in guide.tick(0.2)] == ["dossier.annuler"]
+
+
 def test_a_step_that_has_answered_no_longer_counts_for_the_time_of_its_group(guide: ServiceHarness) -> None:
     hear(guide, DEMANDE, TRAIN.success)
     assert guide.tick(6) == [], "the room has until SAGA_DEADLINE"

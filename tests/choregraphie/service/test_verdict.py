@@ -4,9 +4,8 @@ import random
 
 import pytest
 
-from choregraphie.errors import Reason
-from choregraphie.service.service import RetryOverride
-from choregraphie.service.verdict import DeadLetter, RetryAfter, RetryPolicy, describe, jittered_ms
+from choregraphie.errors import BadApplication, Reason
+from choregraphie.service.verdict import DeadLetter, RetryAfter, RetryOverride, RetryPolicy, describe, jittered_ms
 
 
 def test_each_try_has_the_next_delay() -> None:
@@ -36,6 +35,27 @@ def test_an_override_gives_fewer_tries_and_never_more(override: int | None, trie
     policy = RetryOverride(tries=override).policy((1.0, 5.0))
     assert policy.tries == tries
     assert isinstance(policy.after(ValueError("x"), tries), DeadLetter)
+
+
+def test_an_override_with_a_delay_of_its_own_gives_its_tries_whatever_the_settings_give() -> None:
+    for delays in ((0.5,), (1.0, 5.0, 30.0, 120.0)):
+        assert RetryOverride(tries=3, delay=2).policy(delays) == RetryPolicy((2, 2))
+
+
+@pytest.mark.parametrize(
+    ("tries", "delay", "said"),
+    [
+        (None, 1, "give it tries= from 2 to 21"),
+        (1, 1, "give it tries= from 2 to 21"),
+        (22, 1, "give it tries= from 2 to 21"),
+        (3, 0, "give it a delay from 0.001 to 86400 s"),
+        (3, 100_000, "give it a delay from 0.001 to 86400 s"),
+    ],
+)
+def test_a_delay_that_cannot_be_is_refused_in_one_line(tries: int | None, delay: float, said: str) -> None:
+    with pytest.raises(BadApplication) as refused:
+        RetryOverride(tries=tries, delay=delay)
+    assert str(refused.value) == f"RetryOverride(delay={delay}): {said}"
 
 
 def test_an_error_is_one_bounded_line() -> None:
