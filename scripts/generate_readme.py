@@ -27,6 +27,7 @@ try:
         invariants_table,
         layers_list,
         rules_table,
+        steps_list,
     )
 except ModuleNotFoundError as missing:
     print(
@@ -86,6 +87,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "docs/architecture.md": {"layers": layers_list, "layout": layout},
     "docs/commands.md": {"reference": command_reference},
     "docs/comparison.md": comparison.PARTS,
+    "docs/orchestration.md": {"steps": steps_list},
     "docs/proofs.md": {"rules": rules_table, "invariants": invariants_table},
     "docs/settings.md": {"settings": settings_table},
     "docs/wire.md": {"example": example, "events": events_table, "asyncapi": asyncapi_list},

@@ -29,7 +29,7 @@ SERVICES = (
     *(f"keys {action}" for action in ("new", "list")),
     *(
         f"choreography {action}"
-        for action in ("check", "simulate", "diagram", "asyncapi", "schemas", "promela", "generate")
+        for action in ("check", "simulate", "steps", "diagram", "asyncapi", "schemas", "promela", "generate")
     ),
 )
 MONITOR = ("list", "show", "report", "history", "anomalies", "letter", "serve")

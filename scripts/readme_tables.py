@@ -4,10 +4,11 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
-from choregraphie.prover import Rule
+from choregraphie.prover import Rule, steps_text
 from choregraphie.saga.choreography import Choreography, EventClass
 from contracts.choreography import CHOREOGRAPHY
 from scripts.nemesis.invariants import MEANINGS
+from services.orchestrateur import ORCHESTRATION
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = "contracts/examples"
@@ -64,3 +65,8 @@ def invariants_table() -> str:
 
 def _two_columns(first: str, second: str, rows: Iterable[tuple[str, str]]) -> str:
     return "\n".join([f"| {first} | {second} |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in rows)])
+
+
+def steps_list() -> str:
+    """The steps of the orchestrated order saga, as the command prints them."""
+    return f"```text\n{steps_text(ORCHESTRATION)}\n```"

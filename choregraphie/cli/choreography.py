@@ -9,6 +9,7 @@ from choregraphie.application import Application
 from choregraphie.cli import simulate
 from choregraphie.cli.selection import add_saga, the_saga
 from choregraphie.errors import UserError
+from choregraphie.orchestration import Orchestrated
 from choregraphie.prover import (
     FORMATS,
     Rule,
@@ -21,6 +22,7 @@ from choregraphie.prover import (
     promela,
     prove,
     schema,
+    steps_text,
 )
 from choregraphie.settings import Settings
 from choregraphie.terminal.arguments import add_json
@@ -75,6 +77,9 @@ def add_actions(actions: Any, application: Application) -> None:
     drawing.add_argument("--format", choices=FORMATS, default="mermaid", help="mermaid by default")
     add_saga(drawing, application)
     drawing.set_defaults(do=_diagram, only_sound=False)
+    listed = _described(actions, "steps", "the steps of an orchestrated saga, as declared or derived")
+    add_saga(listed, application)
+    listed.set_defaults(do=_steps, only_sound=False)
     described = _described(actions, "asyncapi", "AsyncAPI 3.0, one document per service, as JSON")
     described.add_argument("--service", choices=application.by_name, help="only this service's document")
     add_saga(described, application)
@@ -140,6 +145,14 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
         for name, proof in proofs.items():
             print(f"{f'saga {name}: ' if len(proofs) > 1 else ''}{folded(as_text(proof))}")
     return 0 if all(proof.holds for proof in proofs.values()) else 1
+
+
+def _steps(options: argparse.Namespace, settings: Settings) -> int:
+    saga = the_saga(options)
+    if not isinstance(saga, Orchestrated):
+        raise UserError(f"saga {saga.name}: nobody leads its steps; set SAGA_COORDINATION=orchestration")
+    print(steps_text(saga.orchestration))
+    return 0
 
 
 def _diagram(options: argparse.Namespace, settings: Settings) -> int:

@@ -8,6 +8,7 @@ transitions, model          what can happen in an abstract run, as data; and for
 state_space, reduction      the full exploration of the runs, and the one with partial-order reduction
 report                      the outcome as text and as data
 documents, operations       AsyncAPI and JSON Schema documents; what a service hears and says in them
+steps                       the steps of an orchestrated saga as text
 graph, layout, formats      the diagram: what it shows, where, and as Mermaid, DOT or SVG
 promela, promela_rules, promela_names, promela_text
                             a model of the runs and the rules on them, for the model checker SPIN
@@ -21,6 +22,7 @@ from choregraphie.prover.promela import promela
 from choregraphie.prover.report import as_data, as_text
 from choregraphie.prover.rules import Rule, Violation
 from choregraphie.prover.state_space import TooLarge
+from choregraphie.prover.steps import steps_text
 
 __all__ = [
     "FORMATS",
@@ -37,4 +39,5 @@ __all__ = [
     "promela",
     "prove",
     "schema",
+    "steps_text",
 ]

@@ -17,6 +17,20 @@ from tests.choregraphie.prover.broken import BROKEN
 from tests.support.several_sagas import SEVERAL
 
 Captured = pytest.CaptureFixture[str]
+STEPS = """\
+saga commande: orchestrateur leads 4 steps from commande.initiee
+  1  stock         stock.reserver → stock.reserve, or refuses with stock.reservation_echouee
+                   undone by stock.liberer → stock.libere
+  2  paiement      paiement.debiter → paiement.effectue, or refuses with paiement.echoue
+                   undone by paiement.rembourser → paiement.rembourse
+                   timeout 5 s, 3 tries, 1 s apart
+  3  commande      commande.creer → commande.creee, or refuses with commande.annulee
+                   pivot: it creates the instance, and what follows it cannot refuse
+                   undone by commande.annuler → commande.annulee
+  4  notification  notification.envoyer → notification.envoyee
+     once created: stock.vendre, beside the steps
+     once cancelled: notification.prevenir → notification.envoyee, beside the steps
+"""
 
 
 def test_a_clean_check_says_what_was_checked(capsys: Captured) -> None:
@@ -76,6 +90,18 @@ def test_schemas_shows_one_schema_or_all(capsys: Captured) -> None:
     assert list(json.loads(capsys.readouterr().out)) == [event.TYPE for event in CHOREOGRAPHY.events]
 
 
+def test_steps_prints_the_declared_steps_of_an_orchestrator(capsys: Captured) -> None:
+    assert run_command_line(ORCHESTRATED, ["choreography", "steps"]) == 0
+    assert capsys.readouterr().out == STEPS
+
+
+def test_steps_refuses_a_saga_that_nobody_leads_in_one_line(capsys: Captured) -> None:
+    assert main(["choreography", "steps"]) == 2
+    assert capsys.readouterr().err == (
+        "services: saga commande: nobody leads its steps; set SAGA_COORDINATION=orchestration\n"
+    )
+
+
 def test_promela_prints_the_model_that_spin_checks(capsys: Captured) -> None:
     assert main(["choreography", "promela"]) == 0
     assert capsys.readouterr().out == promela(CHOREOGRAPHY)
@@ -130,7 +156,7 @@ def test_a_wrong_argument_is_an_error_of_one_line(capsys: Captured, wrong: list[
     assert "--help explains" in said
 
 
-@pytest.mark.parametrize("action", ["", "check", "diagram", "asyncapi", "schemas", "promela", "generate"])
+@pytest.mark.parametrize("action", ["", "check", "steps", "diagram", "asyncapi", "schemas", "promela", "generate"])
 def test_every_action_has_a_help_text(capsys: Captured, action: str) -> None:
     with pytest.raises(SystemExit) as end:
         main(["choreography", *([action] if action else []), "--help"])
