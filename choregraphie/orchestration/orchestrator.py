@@ -97,14 +97,16 @@ class _Orchestrator:
         waits_for = awaited(self.saga, after)
         if commands:
             row.since = tx.now
-        row.due = None if after.review else self._due(row, waits_for, tx.limits)
+        if after.review or not waits_for or row.since is None:
+            row.due = None
+        else:
+            # An undoing has no timeout: nothing can be done instead, and what its service needs may be down.
+            row.due = row.since + self._longest(() if after.undoing else waits_for, tx.limits)
 
-    def _due(self, row: InstanceRow, waits_for: Sequence[Step], limits: TimeLimits) -> dt.datetime | None:
-        if not waits_for or row.since is None:
-            return None
-        given = (limits.steps.get(step.name, step.timeout) for step in waits_for)
+    def _longest(self, steps: Sequence[Step], limits: TimeLimits) -> dt.timedelta:
+        given = (limits.steps.get(step.name, step.timeout) for step in steps)
         timeouts = (dt.timedelta(seconds=seconds) for seconds in given if seconds is not None)
-        return row.since + min((limits.deadline, *timeouts))
+        return min((limits.deadline, *timeouts))
 
     @cached_property
     def _own_words(self) -> set[EventClass]:

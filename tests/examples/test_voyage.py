@@ -48,13 +48,15 @@ def test_its_tests_without_a_broker_pass(name: str) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_its_tests_on_a_real_broker_pass(amqp_url: str) -> None:
-    run_tests("test_voyage_live.py", SAGA_TEST_AMQP_URL=amqp_url)
+@pytest.mark.parametrize("name", ["test_voyage_live.py", "test_voyage_orchestrated_live.py"])
+def test_its_tests_on_a_real_broker_pass(name: str, amqp_url: str) -> None:
+    run_tests(name, SAGA_TEST_AMQP_URL=amqp_url)
 
 
-def test_the_demonstration_brings_a_voyage_to_every_end(amqp_url: str) -> None:
+@pytest.mark.parametrize("coordination", ["choreography", "orchestration"])
+def test_the_demonstration_brings_a_voyage_to_every_end(coordination: str, amqp_url: str) -> None:
     command = [sys.executable, "-m", "voyage", "demo"]
-    known = environment(amqp_url=amqp_url) | {"PYTHONPATH": str(ROOT)}
+    known = environment(amqp_url=amqp_url, coordination=coordination) | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=VOYAGE, env=known, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All 7 voyages ended as they should." in done.stdout

@@ -49,6 +49,7 @@ def monitored(tmp_path: Path) -> Callable[[Settings, str], tuple[str, list[str]]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SAGA_")}
         environment |= {"SAGA_AMQP_URL": settings.amqp_url, "SAGA_APP": "voyage.application:APP"}
         environment |= {"SAGA_MONITOR_DATABASE": str(tmp_path / "monitor.sqlite3")}
+        environment |= {"SAGA_COORDINATION": settings.coordination}
         command = [sys.executable, "-m", "saga_monitor", "show", key, "--json"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr

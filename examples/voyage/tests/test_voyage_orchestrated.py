@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from choregraphie.prover import prove
+from choregraphie.prover import prove, steps_text
 from choregraphie.simulator import ClientAction, Databases, Plan, Search, run_plan
 from voyage.orchestrated import DERIVED, ORCHESTRATED, SCENARIO, WIRING
 from voyage.scenario import PLAIN
@@ -30,6 +31,10 @@ def test_the_bookings_run_in_parallel_and_the_payment_carries_all_of_them() -> N
     ]
     (paiement,) = DERIVED.orchestration.groups[1]
     assert [*paiement.command.model_fields] == ["voyage_id", "vol_reserve", "hotel_reserve", "voiture_reservee"]
+
+
+def test_the_readme_shows_what_is_derived() -> None:
+    assert steps_text(DERIVED.orchestration) in (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 
 
 def test_every_rule_holds() -> None:

@@ -97,6 +97,16 @@ def test_the_first_answer_too_late_cancels_and_a_late_success_is_undone(guide: S
     assert row(guide).reason == "délai dépassé"
 
 
+def test_the_undoing_of_a_step_with_a_timeout_has_until_the_deadline(guide: ServiceHarness) -> None:
+    hear(guide, DEMANDE, CHAMBRE.success)
+    assert [event.TYPE for event in guide.tick(5.1)] == ["dossier.annuler"]
+    assert hear(guide, DOSSIER.undone) == ["lettre.prevenir", "train.annuler"]
+    guide.tick(guide.settings.deadline - 1)
+    assert "review" not in stays(guide), "its service may wait for what is down: no person is needed yet"
+    guide.tick(2)
+    assert stays(guide)["review"] == 1
+
+
 @pytest.mark.parametrize(
     ("settings", "seconds"),
     [({"step_timeouts": {"train": 30.0}}, 30), ({"step_timeouts": {"chambre": 2.0}}, 2), ({"deadline": 3.0}, 3)],
