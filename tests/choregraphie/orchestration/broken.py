@@ -129,7 +129,7 @@ UNSEEN = {
     "no step": "there is nothing to model",
     "a timeout in the past": "the model has no times: an answer may be too late at any moment",
     "a delay without tries": "the model has no times",
-    "a last try after the timeout": "the model has no times: a try may come after the timeout in every saga",
+    "a last try after the timeout": "the model has no times",
     "no try": "the model counts no tries: a command may be given up at any moment",
     "a pivot that refuses without cancelling": "the orchestrator cancels when it hears the refusal",
     "a pivot without an undoing": "nothing cancels, so there is nothing to model",
