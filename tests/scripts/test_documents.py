@@ -132,6 +132,14 @@ def test_files_that_a_document_names_exist(document: str) -> None:
     assert missing_files(document) == []
 
 
+def test_what_the_course_page_names_is_in_a_file_of_its_row() -> None:
+    for row in TEXTS["docs/pour-qui-suit-le-cours.md"].splitlines():
+        files = [ROOT / "docs" / link for link in re.findall(r"\]\(([^)#]+\.py)\)", row)]
+        texts = [file.read_text(encoding="utf-8") for file in files]
+        for name in re.findall(r"`((?:test)?_\w+)", row):
+            assert any(f"def {name}" in text for text in texts), name
+
+
 @pytest.mark.parametrize("document", sorted(OF_TODAY))
 def test_settings_that_a_document_names_exist(document: str) -> None:
     known = {APP_KEY} | {f"SAGA_{name.upper()}" for name in OrderSettings.model_fields}
