@@ -41,6 +41,13 @@ class Orchestrated(Choreography):
         """The steps that were asked for: only those are undone."""
         return tuple(step for step in self.undoings if all(event.TYPE in said for event in step.awaits))
 
+    def tries_of(self, step: str, usual: int) -> int:
+        """How often the step of that name is tried, where the settings give `usual` tries."""
+        declared = self.orchestration.by_name.get(step)
+        if declared is None or declared.tries is None:
+            return usual
+        return min(usual, declared.tries) if declared.delay is None else declared.tries
+
     @cached_property
     def command_types(self) -> frozenset[str]:
         """The wire types of the commands."""

@@ -151,6 +151,10 @@ class Choreography(WhoAnswers):
         """The name of the step that each wire type answers."""
         return {said.TYPE: step.name for step in reversed(self.steps) for said in step.answers}
 
+    def tries_of(self, step: str, usual: int) -> int:
+        """How often the step of that name is tried, where the settings give `usual` tries."""
+        return usual
+
     def step_named(self, name: str) -> Step | None:
         """The step of that name, or None."""
         return next((step for step in self.steps if step.name == name), None)

@@ -42,7 +42,7 @@ class Reason(StrEnum):
 class Evidence:
     """What is known about one instance. `heard`, `last_offset`: the time and the offset of its last entry.
 
-    `tries`: how many tries a message has. `undone`: the instance was cancelled, and every undoing has answered.
+    `tries`: how many tries the settings give a message. `undone`: the instance was cancelled, and every undoing has answered.
     `command`: how a person starts the application's command line. `foreign`: the services that others run.
     """
 
@@ -136,9 +136,9 @@ def _retrying(wait: PendingStep, evidence: Evidence) -> Cause | None:
     last = retried[-1] if retried else None
     if last is None or last.next is None or last.next + GRACE <= evidence.now:
         return None
-    tried = (
-        f"try {last.attempt} of {evidence.tries} failed{_detail(last.detail)}; the next is at {_clock(last.next)}"
-    )
+    usual = evidence.tries
+    tries = usual if wait.undoing else evidence.choreography.tries_of(wait.step, usual)
+    tried = f"try {last.attempt} of {tries} failed{_detail(last.detail)}; the next is at {_clock(last.next)}"
     return Cause(Reason.RETRYING, f"{tried}: wait, or mend what {wait.service} needs")
 
 

@@ -9,8 +9,10 @@ import pytest
 
 from choregraphie.messaging import QueueCount
 from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.messages import Retry
 from saga_monitor.diagnosis.causes import Evidence, cause_of
 from saga_monitor.diagnosis.pending import PendingStep
+from services.orchestration import WIRING
 from tests.saga_monitor.diagnosis.test_anomalies import LATER, broker, found, wrong
 from tests.saga_monitor.memory_stream import (
     ASKED,
@@ -27,6 +29,7 @@ from tests.saga_monitor.memory_stream import (
 from tests.support.order_saga import COMMAND
 
 if TYPE_CHECKING:
+    from choregraphie.saga.choreography import Choreography
     from tests.saga_monitor.conftest import Monitor
     from tests.saga_monitor.memory_stream import Stream
 
@@ -80,6 +83,24 @@ async def test_an_order_whose_beginning_was_trimmed_waits_for_nothing(
     assert anomaly.key == "CMD-2"
     missing = ("stock", "held") if tail == CONFIRMED[-1:] else ("commande", "no_consumer")
     assert found([anomaly]) == [("stuck", *missing)]
+
+
+@pytest.mark.parametrize(
+    ("saga", "step", "undoing", "tries"),
+    [
+        (CHOREOGRAPHY, "paiement", False, 6),
+        (WIRING, "paiement", False, 3),
+        (WIRING, "paiement", True, 6),
+        (WIRING, "stock", False, 6),
+    ],
+)
+def test_a_retry_counts_the_tries_that_the_step_declares(
+    saga: Choreography, step: str, undoing: bool, tries: int
+) -> None:
+    retry = Retry("paiement", "e-1", attempt=1, next=LATER, detail="ReponsePerdue")
+    known = Evidence(saga, COMMAND, "CMD-1", START, 1, LATER, 6, broker(), retries=[retry])
+    cause = cause_of(PendingStep(step, "paiement", "paiement.effectue", (), undoing=undoing), known)
+    assert cause.sentence.startswith(f"try 1 of {tries} failed")
 
 
 def test_of_an_answer_that_nothing_heard_calls_for_the_broker_is_not_asked_why() -> None:
