@@ -42,7 +42,7 @@ class Reason(StrEnum):
 class Evidence:
     """What is known about one instance. `heard`, `last_offset`: the time and the offset of its last entry.
 
-    `tries`: how many tries the settings give a message. `undone`: it was cancelled, and every undoing has answered.
+    `tries`: how many tries the settings give a message. `undone`: it was cancelled, every undoing has answered.
     `command`: how a person starts the application's command line. `foreign`: the services that others run.
     """
 
