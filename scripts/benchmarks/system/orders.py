@@ -44,7 +44,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kill",
         action="store_true",
-        help="after its saturation, kill a worker of each contender under load, and start it again",
+        help="after its saturation, kill a worker of each contender under load and start it again;"
+        " not of dramatiq, whose events nobody else hears, nor of the relay",
     )
 
 
