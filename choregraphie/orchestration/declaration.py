@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from choregraphie.errors import BadApplication
+from choregraphie.orchestration.review import review_event
 from choregraphie.orchestration.rules import problems
 from choregraphie.saga.choreography import DecisionField, EventClass
 
@@ -141,6 +142,11 @@ class Orchestration:
         """The event that cancels an instance."""
         assert self.pivot.undone is not None  # noqa: S101 - `problems` requires it
         return self.pivot.undone
+
+    @cached_property
+    def review(self) -> EventClass:
+        """The event that asks for a person."""
+        return review_event(self)
 
     @cached_property
     def heard(self) -> tuple[EventClass, ...]:

@@ -42,7 +42,7 @@ class Exploration:
     def says(self, heard: Input) -> tuple[EventClass, ...]:
         """The commands that `heard` may cause, in the order of the declaration."""
         found = self.commands.get(heard, {})
-        return tuple(command for command in self.saga.commands() if command in found)
+        return tuple(said for said in (*self.saga.commands(), self.saga.review) if said in found)
 
 
 @lru_cache

@@ -182,7 +182,7 @@ def _time_over(saga: Orchestration, instance: Instance) -> tuple[Instance, Comma
         return instance, ()
     # After the pivot, and in a compensation, there is nothing to do instead: only a person can help.
     if instance.undoing or saga.pivot.name in instance.executed:
-        return replace(instance, review=True), ()
+        return replace(instance, review=True), () if instance.review else (saga.review,)
     return _fail(saga, instance)
 
 

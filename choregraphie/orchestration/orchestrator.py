@@ -19,6 +19,7 @@ from choregraphie.orchestration.context import NotWritable
 from choregraphie.orchestration.declaration import Orchestration, Step
 from choregraphie.orchestration.exploration import explore
 from choregraphie.orchestration.machine import Clock, Input, Instance, NotAsked, State, advance, awaited
+from choregraphie.orchestration.review import review_of
 from choregraphie.saga.choreography import EventClass
 from choregraphie.saga.envelope import Event
 from choregraphie.service.rows import Key
@@ -87,16 +88,17 @@ class _Orchestrator:
         # What was only late is no reason: the step may still succeed.
         if after.failing or after.doomed:
             row.reason = row.reason or reason
-        for cls in commands:
+        waits_for = awaited(self.saga, after)
+        if self.saga.review in commands:
+            yield review_of(self.saga, after, key, waits_for)
+        for cls in (one for one in commands if one is not self.saga.review):
+            row.since = tx.now
             said = context.command(self.saga, cls, key, after, known, row.reason)
             known = context.with_event(known, said) if cls in self._own_words else known
             yield said
         row.version, row.state = self.saga.version, after.state.value
         row.progress, row.context = json.dumps(asdict(after)), json.dumps(known, ensure_ascii=False)
         row.review = after.review
-        waits_for = awaited(self.saga, after)
-        if commands:
-            row.since = tx.now
         if after.review or not waits_for or row.since is None:
             row.due = None
         else:

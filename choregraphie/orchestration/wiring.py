@@ -25,6 +25,11 @@ class Orchestrated(Choreography):
         """The orchestrator, then the services in the order of the steps."""
         return tuple(dict.fromkeys((self.orchestration.service, *(step.service for step in self.steps))))
 
+    @property
+    def review(self) -> EventClass:
+        """The event with which the orchestrator asks for a person."""
+        return self.orchestration.review
+
     @cached_property
     def before_creation(self) -> tuple[saga_of.Step, ...]:
         """The steps up to the pivot, the last ones first."""
@@ -95,7 +100,7 @@ def wiring(saga: Orchestration) -> Orchestrated:
         steps=tuple(_step(saga, step) for step in saga.all_steps),
         reactions=reactions,
         timed=(timed,),
-        final=tuple(event for event in dict.fromkeys(said) if event not in heard),
+        final=tuple(event for event in dict.fromkeys((*said, saga.review)) if event not in heard),
         searched=saga.searched,
         decision_field=saga.decision_field,
         orchestration=saga,

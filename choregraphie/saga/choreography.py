@@ -131,6 +131,11 @@ class Choreography(WhoAnswers):
         return frozenset()
 
     @property
+    def review(self) -> EventClass | None:
+        """The event with which an orchestrator asks for a person; None without one."""
+        return None
+
+    @property
     def notices(self) -> tuple[Reaction, ...]:
         """The reactions to commands that are of no step; none without an orchestrator."""
         return ()

@@ -46,6 +46,8 @@ class Rule:
 RULES = (
     Rule(Kind.BLIND, Severity.CRITICAL),
     Rule(Kind.CONTRADICTION, Severity.CRITICAL, expires_after=SHOWN_FOR),
+    # An orchestrator has waited as long as it may: it asks once, and nothing goes on without a person.
+    Rule(Kind.REVIEW, Severity.CRITICAL),
     Rule(Kind.HALF_UNDONE, Severity.CRITICAL, except_reasons=frozenset({Reason.RETRYING}), needs_broker=True),
     # An instance that waits for its next try, or in a queue, is late but under way: nobody need get up for it. Nor
     # for an instance that may have ended before the history begins.

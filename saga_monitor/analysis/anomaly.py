@@ -18,6 +18,7 @@ class Kind(StrEnum):
     BLIND = "blind"  # the monitor itself cannot see: everything else may be out of date
     LOST_HISTORY = "lost_history"  # events were lost before they were read, or soon will be
     CONTRADICTION = "contradiction"
+    REVIEW = "review"  # an orchestrator asks for a person
     HALF_UNDONE = "half_undone"
     STUCK = "stuck"  # silent for longer than its step takes; the flag STUCK knows only the minimum
     HELD = "held"  # a service holds its inbox, because an outside system is down

@@ -41,18 +41,24 @@ def not_allowed(saga: EventsOfSaga) -> list[Contradiction]:
             f"{event.service} said {event.type} in answer to {cause.type}, which the choreography does not allow",
             event,
         )
-        for event in saga.events
+        for event in _without_reviews(saga)
         if event.service in saga.choreography.services
         and (cause := saga.cause(event))
         and not saga.choreography.may_answer(event.type, cause.type)
     ]
 
 
+def _without_reviews(saga: EventsOfSaga) -> Iterator[HeardEvent]:
+    """The events but for requests for a person: a clock makes them, after whatever was heard last, perhaps twice."""
+    review = saga.choreography.review
+    return (event for event in saga.events if review is None or event.type != review.TYPE)
+
+
 def _said_twice(saga: EventsOfSaga) -> Iterator[Contradiction]:
     choreography = saga.choreography
     decisions = {choreography.created.TYPE, choreography.cancelled.TYPE}
     by_fact: dict[tuple[str, str | None], dict[tuple[str, str], HeardEvent]] = defaultdict(dict)
-    for event in saga.events:
+    for event in _without_reviews(saga):
         if event.service in choreography.services:
             # A message to the customer may answer either decision; every other event occurs once per instance.
             several = len(choreography.reactions_saying(event.type)) > 1 and event.type not in decisions
@@ -68,7 +74,7 @@ def _said_twice(saga: EventsOfSaga) -> Iterator[Contradiction]:
 
 def _two_answers(saga: EventsOfSaga) -> Iterator[Contradiction]:
     by_cause: dict[tuple[str, str], dict[str, HeardEvent]] = defaultdict(dict)
-    for event in saga.events:
+    for event in _without_reviews(saga):
         # When two clients used the same id, it is unknown whose event was answered.
         if event.type in saga.choreography.command_types:
             continue  # an orchestrator may tell several services at once

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from choregraphie.orchestration.review import awaited_types
 from choregraphie.saga.choreography import Choreography, EventClass, Step
 from saga_monitor.analysis.causation import Causes
 
@@ -17,8 +18,9 @@ class HeardEvent:
     """One event as the monitor keeps it. `source` and `id` together identify it.
 
     `service`: the speaker, known from the exchange. `decides`: the value of the choreography's decision field, for
-    events whose cause is not known. `nothing`: the event answers an undoing and says that there
-    was nothing to undo. `offset`: its first position in the stream.
+    events whose cause is not known; of an orchestrator's request for a person, the missing answer.
+    `nothing`: the event answers an undoing and says that there was nothing to undo. `offset`: its first position
+    in the stream.
     """
 
     id: str
@@ -155,6 +157,24 @@ class EventsOfSaga:
         asked = self.has_beginning and self.said(self.choreography.cancel_asked)
         undoing = any(self.said(step.undone) for step in self.choreography.undoings)
         return self.cancelled or self.refusal or asked or undoing
+
+    @cached_property
+    def in_review(self) -> dict[str, HeardEvent]:
+        """The missing answers for which the orchestrator asks for a person, each with the event that first did.
+
+        The answer ends it, whichever was said first; of a step after the creation, a cancellation does too.
+        """
+        review, found = self.choreography.review, dict[str, HeardEvent]()
+        ended = (
+            {self.choreography.cancelled.TYPE, *self.choreography.undoing_types}
+            if self.must_be_cancelled
+            else None
+        )
+        for event in self.events if review else ():
+            for type_ in awaited_types(event.decides) if review and event.type == review.TYPE else ():
+                if type_ not in self.types and (ended is None or type_ in ended):
+                    found.setdefault(type_, event)
+        return found
 
     @cached_property
     def started(self) -> dt.datetime | None:

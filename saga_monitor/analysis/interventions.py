@@ -1,6 +1,7 @@
-"""Decides whether dead letters and retries of an instance still need a person. Pure.
+"""Decides whether an instance needs a person: its orchestrator asks for one, or a message was given up. Pure.
 
-A message that was given up (its retries were exhausted, it kept crashing its worker, or nothing says why) needs a
+An orchestrator asks for a person when an answer that nothing can replace has not come in time, until it comes. A
+message that was given up (its retries were exhausted, it kept crashing its worker, or nothing says why) needs a
 person until:
 
 * its service has answered it, or has said the expected event for another reason: a refusal instead of the answer,
@@ -31,8 +32,8 @@ LONGEST_WAIT = dt.timedelta(days=1)
 
 
 def needs_a_person(saga: EventsOfSaga, set_aside: Iterable[DeadLetter], retried: Sequence[Retry] = ()) -> bool:
-    """Whether any of these dead letters still needs a person, by the rule in this module's docstring."""
-    return any(
+    """Whether the instance or any of these dead letters still needs a person, by this module's docstring."""
+    return bool(saga.in_review) or any(
         letter.reason in GIVEN_UP
         and not letter.ended
         and not _answered(saga, letter)

@@ -42,7 +42,7 @@ class State(StrEnum):
 
 
 class Flag(StrEnum):
-    INTERVENTION = "INTERVENTION"  # a message was given up and needs a person: see interventions.py
+    INTERVENTION = "INTERVENTION"  # a person is needed: see interventions.py
     HELD = "HELD"  # a service that it waits for holds its inbox, because an outside system is down
     # Something remains, nothing holds it, and nothing was heard for `stuck_after`. HELD and STUCK depend on the
     # clock. Whether the step normally takes longer, and what to do, is decided in diagnosis/anomalies.py.

@@ -11,16 +11,16 @@ from typing import Any
 
 from choregraphie.saga.envelope import Instance
 from choregraphie.saga.saga_set import SagaSet
-from choregraphie.terminal.formats import format_duration
 from saga_monitor.analysis import contradictions
 from saga_monitor.analysis.anomaly import RECENT, Anomaly, Kind, Thresholds
 from saga_monitor.analysis.messages import GRACE, DeadLetter, Hold
 from saga_monitor.analysis.saga_state import GIVEN_UP, Flag, State
 from saga_monitor.diagnosis.broker_anomalies import queue_anomalies, unknown_dead_letters
-from saga_monitor.diagnosis.causes import Cause, Evidence, Reason, cause_of, remedy
+from saga_monitor.diagnosis.causes import Evidence, Reason, cause_of, remedy
 from saga_monitor.diagnosis.history_anomalies import clock_skews, foreign_events, history_anomalies
 from saga_monitor.diagnosis.holds import held_instance, hold_anomalies
-from saga_monitor.diagnosis.pending import PendingStep, longest_wait, needed_by, pending_steps
+from saga_monitor.diagnosis.pending import longest_wait, pending_steps
+from saga_monitor.diagnosis.waiting import half_undone, in_review, stuck
 from saga_monitor.diagnosis.wording import because
 from saga_monitor.projection import case_queries
 from saga_monitor.projection.case_queries import Case, SampledLetter
@@ -68,6 +68,11 @@ class _Context:
     def expected(self, saga: str, step: str, undoing: bool) -> dt.timedelta:
         """How long a step may take: see `longest_wait`."""
         return longest_wait(self.spreads, saga, step, undoing, self.terms.stuck_after)
+
+    def settle(self, saga: str) -> str:
+        """How the command begins with which a person gives an answer in an instance of `saga`."""
+        which = f" --saga {saga}" if self.sagas.several else ""
+        return f"{self.terms.command} settle{which}"
 
     def marks(self) -> Cutoffs:
         """The moments and offsets that separate instances waiting for the same step; one per group is examined."""
@@ -168,7 +173,10 @@ def _waiting(case: Case, context: _Context) -> Iterator[Anomaly]:
     evidence = _evidence(case, letters, context)
     held = {hold.service for hold in context.holds}
     late = {}
-    for wait in pending_steps(summary.state, summary.at_rest, summary.remaining, case.heard):
+    waits = pending_steps(summary.state, summary.at_rest, summary.remaining, case.heard)
+    reviewed = {wait: cause_of(wait, evidence) for wait in waits if wait.awaited in case.heard.in_review}
+    yield from in_review(case, reviewed, context.settle(summary.saga))
+    for wait in (wait for wait in waits if wait not in reviewed):
         given_up = any(one.service == wait.service and one.reason in GIVEN_UP for one in letters)
         expected = context.expected(summary.saga, wait.step, wait.undoing)
         if given_up or wait.service in held or context.now - summary.heard > expected:
@@ -177,9 +185,9 @@ def _waiting(case: Case, context: _Context) -> Iterator[Anomaly]:
     late = {wait: reason for wait, reason in late.items() if reason.reason is not Reason.OUTSIDE_DOWN}
     undoings = {wait: reason for wait, reason in late.items() if wait.undoing}
     if undoings and summary.state is State.COMPENSATING:
-        yield from _half_undone(case, undoings)
+        yield from half_undone(case, undoings)
     else:
-        yield from _stuck(case, late, context.now)
+        yield from stuck(case, late, context.now)
 
 
 def _evidence(case: Case, letters: Sequence[DeadLetter], context: _Context) -> Evidence:
@@ -200,25 +208,6 @@ def _evidence(case: Case, letters: Sequence[DeadLetter], context: _Context) -> E
         foreign=context.sagas.foreign,
         holds=context.holds,
     )
-
-
-def _stuck(case: Case, late: Mapping[PendingStep, Cause], now: dt.datetime) -> Iterator[Anomaly]:
-    """One anomaly of each branch that does not go on."""
-    about, heard = case.summary.instance, case.summary.heard
-    silent = format_duration((now - heard).total_seconds() * 1000)
-    for wait, reason in late.items():
-        needed = needed_by(case.heard.choreography, wait.awaited)
-        text = f"{about.key} waits for {wait.awaited} of {wait.service}{needed}, silent for {silent}: "
-        text += reason.sentence
-        yield Anomaly(Kind.STUCK, *about, wait.service, heard, reason.reason, text, 1 + case.similar)
-
-
-def _half_undone(case: Case, undoings: Mapping[PendingStep, Cause]) -> Iterator[Anomaly]:
-    about, heard = case.summary.instance, case.summary.heard
-    for wait, reason in undoings.items():
-        since = (wait.trigger.time if wait.trigger else None) or heard
-        text = f"{about.key} is cancelled, and {wait.service} has not said {wait.awaited}: {reason.sentence}"
-        yield Anomaly(Kind.HALF_UNDONE, *about, wait.service, since, reason.reason, text, 1 + case.similar)
 
 
 def _dead_letters(

@@ -56,7 +56,7 @@ def within_usual_time(stuck: int, anomalies: Iterable[Anomaly], now: dt.datetime
     late: dict[Instance | None, int] = {}
     for anomaly in anomalies:
         old = anomaly.since is not None and (now - anomaly.since).total_seconds() > stuck_after
-        if old and anomaly.kind in {Kind.STUCK, Kind.HALF_UNDONE}:
+        if old and anomaly.kind in {Kind.STUCK, Kind.HALF_UNDONE, Kind.REVIEW}:
             late[anomaly.instance] = max(anomaly.count, late.get(anomaly.instance, 0))
     return max(0, stuck - sum(late.values()))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from choregraphie.orchestration.review import AWAITED
 from choregraphie.saga.choreography import Choreography
 from choregraphie.saga.envelope import Envelope, EnvelopeHeader, Event
 from choregraphie.saga.registry import adapter, received_adapter
@@ -18,7 +19,7 @@ class KnownType:
     """What the monitor keeps of the events of one type, as names of data fields.
 
     exchange   the one by which its speaker says it
-    decides    tells which decision it answers
+    decides    tells which decision it answers; of an orchestrator's request for a person, which answer is missing
     undone     of an answer to an undoing: what was undone, by its id; a null says that there was nothing
     searched   those by which an instance is found
     """
@@ -34,12 +35,13 @@ class KnownType:
     @classmethod
     def of(cls, event: type[Event], saga: Choreography) -> "KnownType":
         ids = tuple(name for name in event.model_fields if name.endswith("_id") and name != event.KEY)
+        deciding = saga.decision_field.name if saga.decision_field else None
         return cls(
             event=event,
             saga=saga.name,
             schema=event.schema_urn(),
             exchange=exchange_of(event),
-            decides=saga.decision_field.name if saga.decision_field else None,
+            decides=AWAITED if event is saga.review else deciding,
             undone=ids if event.TYPE in saga.undoing_types else (),
             searched=tuple(name for name in saga.searched if name in event.model_fields),
         )

@@ -131,7 +131,8 @@ def test_an_undoing_without_an_answer_asks_for_a_person_and_ends_when_the_answer
     guide: ServiceHarness,
 ) -> None:
     hear(guide, DEMANDE, TRAIN.refusal, DOSSIER.undone)
-    assert guide.tick(guide.settings.deadline + 1) == []
+    (asked,) = guide.tick(guide.settings.deadline + 1)
+    assert asked.model_dump() == {"sejour_id": KEY, "etape": "chambre", "attendu": "chambre.annule"}
     assert stays(guide) == {"COMPENSATING": 1, "review": 1}
     assert guide.tick(guide.settings.deadline + 1) == [], "it waits for a person, whatever the time"
     hear(guide, CHAMBRE.undone, TRAIN.undone)
@@ -140,7 +141,8 @@ def test_an_undoing_without_an_answer_asks_for_a_person_and_ends_when_the_answer
 
 def test_what_was_only_late_is_not_the_reason_of_a_later_cancellation(guide: ServiceHarness) -> None:
     hear(guide, DEMANDE, TRAIN.success, CHAMBRE.success, PAIEMENT.success, DOSSIER.success)
-    assert guide.tick(61) == [], "after the pivot it waits for a person"
+    (asked,) = guide.tick(61)
+    assert asked.model_dump() == {"sejour_id": KEY, "etape": "lettre", "attendu": "lettre.envoyee"}
     assert stays(guide) == {"RUNNING": 1, "review": 1}
     (cancelled,) = guide.hear(of(ANNULATION, raison="changement d'avis"))
     assert cancelled.model_dump() == {"sejour_id": KEY, "raison": "changement d'avis"}
