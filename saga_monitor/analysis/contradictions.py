@@ -49,7 +49,7 @@ def not_allowed(saga: EventsOfSaga) -> list[Contradiction]:
 
 
 def _without_reviews(saga: EventsOfSaga) -> Iterator[HeardEvent]:
-    """The events but for requests for a person: a clock makes them, after whatever was heard last, perhaps twice."""
+    """The events but for requests for a person: a clock makes them, perhaps twice, whatever was heard."""
     review = saga.choreography.review
     return (event for event in saga.events if review is None or event.type != review.TYPE)
 
