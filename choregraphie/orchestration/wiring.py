@@ -26,6 +26,11 @@ class Orchestrated(Choreography):
         return tuple(dict.fromkeys((self.orchestration.service, *(step.service for step in self.steps))))
 
     @property
+    def orchestrator(self) -> str:
+        """The service that leads the others."""
+        return self.orchestration.service
+
+    @property
     def review(self) -> EventClass:
         """The event with which the orchestrator asks for a person."""
         return self.orchestration.review

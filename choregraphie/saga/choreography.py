@@ -17,6 +17,7 @@ from choregraphie.saga.declarations import (
     Step,
     names_of,
 )
+from choregraphie.saga.orchestrator_part import OrchestratorPart
 
 __all__ = [
     "Awaited",
@@ -31,7 +32,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Choreography(WhoAnswers):
+class Choreography(WhoAnswers, OrchestratorPart):
     """A saga as data.
 
     name          of the saga: in commands, databases and addresses
@@ -124,21 +125,6 @@ class Choreography(WhoAnswers):
     def undoings_due(self, said: Container[str]) -> tuple[Step, ...]:
         """The steps whose undoing must be answered in a cancelled instance of which the types `said` were said."""
         return self.undoings
-
-    @property
-    def command_types(self) -> frozenset[str]:
-        """The wire types of what an orchestrator tells its services to do; none without one."""
-        return frozenset()
-
-    @property
-    def review(self) -> EventClass | None:
-        """The event with which an orchestrator asks for a person; None without one."""
-        return None
-
-    @property
-    def notices(self) -> tuple[Reaction, ...]:
-        """The reactions to commands that are of no step; none without an orchestrator."""
-        return ()
 
     @cached_property
     def deciding(self) -> frozenset[EventClass]:

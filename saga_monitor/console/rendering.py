@@ -152,7 +152,9 @@ def waiting_line(instance: SagaSummary, choreography: Choreography) -> Text:
     """The events that are still awaited, with their services."""
     if not instance.remaining:
         undoings = {step.name for step in choreography.undoings}
-        answers = [step.undoing_ms for step in instance.steps if step.step in undoings]
+        # An orchestrator asks for one after another: none of them was under way since the cancellation.
+        steps = () if choreography.orchestrator else instance.steps
+        answers = [step.undoing_ms for step in steps if step.step in undoings]
         time = whole_time(instance.state, instance.duration_ms, answers)
         return line((f"{time}; nothing remains" if time else "nothing remains", "dim"))
     awaited = ", ".join(f"{type_} ({choreography.speaker_of.get(type_, '?')})" for type_ in instance.remaining)

@@ -113,9 +113,10 @@ def _node(
 
 
 def _tone(choreography: Choreography, type_: str) -> str:
-    if type_ in choreography.undoing_types:
+    if type_ in choreography.undoing_types or type_ in choreography.asked_back:
         return "undoing"
     cancels = {choreography.cancelled.TYPE, choreography.cancel_asked.TYPE}
+    cancels |= {choreography.review.TYPE} if choreography.review else set()
     if type_ in choreography.refusal_types | cancels:
         return "refusal"
     return "end" if type_ == choreography.created.TYPE else "step"

@@ -126,7 +126,7 @@ def instance_view(instance: Mapping[str, Any], sagas: SagaSet, *, full: bool) ->
     """`full`: nothing is shortened."""
     choreography = sagas.by_name[instance["saga"]]
     parts: list[RenderableType] = [*_head(instance, sagas, choreography, full=full), Text()]
-    parts += [_steps_table(instance["steps"]), Text()] if instance["steps"] else []
+    parts += [_steps_table(instance["steps"], choreography), Text()] if instance["steps"] else []
     events = instance["events"]
     parts.append(every_event(events) if full else timeline_table(choreography, events, instance["started"]))
     if instance["unknown_events"]:
@@ -156,6 +156,8 @@ def _head(instance: Mapping[str, Any], sagas: SagaSet, choreography: Choreograph
 
 
 def _undoing_ms(instance: Mapping[str, Any], choreography: Choreography) -> list[int | None]:
+    if choreography.orchestrator:
+        return []  # one is asked for after another, so none of them was under way since the cancellation
     names = {step.name for step in choreography.undoings}
     return [step["undoing_ms"] for step in instance["steps"] if step["step"] in names]
 
@@ -171,8 +173,9 @@ def whole_time(state: str, duration_ms: int | None, undoing_ms: Sequence[int | N
     return f"over {format_duration(duration_ms)} after it began{cancelled}"
 
 
-def _steps_table(steps: Sequence[Mapping[str, Any]]) -> RenderableType:
-    table = Fitted(Column("step"), Column("state"), Column("took"), Column("answered the cancellation in", goes=1))
+def _steps_table(steps: Sequence[Mapping[str, Any]], choreography: Choreography) -> RenderableType:
+    undone = "undone in" if choreography.orchestrator else "answered the cancellation in"
+    table = Fitted(Column("step"), Column("state"), Column("took"), Column(undone, goes=1))
     for step in steps:
         glyph, style = STEP_GLYPHS[step["state"]]
         state = Text(f"{glyph} {step['state']}", style=style)

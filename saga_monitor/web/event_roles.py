@@ -20,6 +20,8 @@ class EventRoles:
         of = self.choreography
         roles = dict.fromkeys(of.events, "forward") | dict.fromkeys(of.refusals, "refusal")
         roles |= {step.undone: "undoing" for step in of.undoings if step.undone}
+        roles |= {step.undo: "undoing" for step in of.undoings if step.undo}
+        roles |= {of.review: "refusal"} if of.review else {}
         return {**roles, **dict.fromkeys((of.cancelled, of.cancel_asked), "cancel"), of.created: "good"}
 
     def role(self, type_: str) -> str:
@@ -40,7 +42,8 @@ class EventRoles:
         """
         of = self.choreography
         known = of.event_types.get(type_)
-        called = {step.service for step in of.steps if known in step.awaits}
+        called = {step.service for step in of.steps if known in step.awaits} | {of.orchestrator}
+        called |= {step.service for step in of.steps if step.undo is known}
         if known is of.cancelled:
             called |= set(of.services)
         elif self.role(type_) in {"refusal", "cancel"}:
@@ -68,7 +71,8 @@ class EventRoles:
         of = self.choreography
         for step in of.steps:
             if step.undone and type_ == step.undone.TYPE:
-                return f"{step.service} must answer the cancellation with {type_}"
+                asked = step.undo.TYPE if step.undo else "the cancellation"
+                return f"{step.service} must answer {asked} with {type_}"
             if type_ == step.success.TYPE:
                 refusal = f", or {step.refusal.TYPE} when it refuses" if step.refusal else ""
                 return f"{step.service} must publish {type_}{refusal}"

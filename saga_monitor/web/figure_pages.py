@@ -86,6 +86,7 @@ class FigurePages:
                 now=now,
                 drawings=[diagram.of_choreography(roles, counts, weights, size) for size in diagram.SIZES],
                 decider=roles.choreography.decider,
+                orchestrator=roles.choreography.orchestrator,
                 lately=_LATELY_MINUTES,
                 rows=[_figures(type_, totals, lately) for type_ in types],
             )

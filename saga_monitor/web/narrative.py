@@ -172,11 +172,13 @@ def _in_time(instance: SagaSummary, choreography: Choreography) -> str:
     """Of a completed instance, its whole time; of a cancelled one, from the cancellation to the last undoing."""
     if instance.state is not State.COMPENSATED:
         return f" in {format_duration(instance.duration_ms)}" if instance.duration_ms is not None else ""
-    within = answered_within(step.undoing_ms for step in _undoings(instance, choreography))
+    if choreography.orchestrator:
+        return ""  # each is asked for after the one before, so none was under way since the cancellation
+    within = answered_within(step.undoing_ms for step in undoings_of(instance, choreography))
     return f" within {format_duration(within)}" if within is not None else ""
 
 
-def _undoings(instance: SagaSummary, choreography: Choreography) -> list[StepProgress]:
+def undoings_of(instance: SagaSummary, choreography: Choreography) -> list[StepProgress]:
     names = {step.name for step in choreography.undoings}
     return [step for step in instance.steps if step.step in names]
 
@@ -220,19 +222,3 @@ def _given(entries: Sequence[TimelineEntry]) -> list[TimelineEntry]:
 def remaining(instance: SagaSummary, roles: EventRoles) -> list[str]:
     """What is still awaited, one sentence each."""
     return [roles.awaited_sentence(type_) for type_ in instance.remaining]
-
-
-def compensation(instance: SagaSummary, choreography: Choreography) -> list[str]:
-    """The state of each undoing, one sentence per step; empty when the instance was not cancelled."""
-    if instance.state not in {State.COMPENSATING, State.COMPENSATED}:
-        return []
-    return [_undoing(step) for step in _undoings(instance, choreography)]
-
-
-def _undoing(step: StepProgress) -> str:
-    after = f" after {format_duration(step.undoing_ms)}" if step.undoing_ms is not None else ""
-    if step.state is StepState.UNDOING:
-        return f"{step.step}: has not answered the cancellation yet"
-    if step.state is StepState.UNDONE:
-        return f"{step.step}: undone{after}"
-    return f"{step.step}: had nothing to undo, and answered so{after}"

@@ -19,6 +19,7 @@ from saga_monitor.projection.time_series import percentiles
 from saga_monitor.reports.report import PLACED_STATES
 from saga_monitor.text.tables import searched_names, took
 from saga_monitor.web import diagram, narrative
+from saga_monitor.web.compensation import compensation
 from saga_monitor.web.context import WebContext
 from saga_monitor.web.figure_pages import DEAD_LETTERS_SHOWN
 from saga_monitor.web.filters import IN_FLIGHT, STATES, read_filters
@@ -107,13 +108,14 @@ class Pages:
             now=now,
             instance=summary,
             of=choreography.noun[0],
+            orchestrator=choreography.orchestrator,
             whole_time=narrative.whole_time(summary, now),
             headline=narrative.headline(summary, choreography, now, context.terms.deadline),
             reason=narrative.reason(entries),
             reason_by=narrative.reason_by(entries),
             step_words={step.step: narrative.step_word(summary, step, choreography) for step in summary.steps},
             remaining=narrative.remaining(summary, roles),
-            compensation=narrative.compensation(summary, choreography),
+            compensation=compensation(summary, choreography, entries),
             timeline_entries=entries,
             drawings=[diagram.of_instance(roles, entries, size, summary.at_rest) for size in sizes],
             anomalies=anomalies_of_instance(reader, instance, context.view.status, now, context.terms),

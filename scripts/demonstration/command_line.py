@@ -28,7 +28,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--keep", action="store_true", help="leave it running, with the web page")
     what.add_argument("--stop", action="store_true", help="end what --keep left running")
-    what.add_argument("--orchestration", action="store_true", help="with an orchestrator that leads the services")
+    parser.add_argument(
+        "--orchestration", action="store_true", help="with an orchestrator that leads the services"
+    )
     return parser.parse_args(arguments)
 
 
