@@ -31,6 +31,12 @@ class Orchestrated(Choreography):
         return self.orchestration.service
 
     @property
+    def asked_to_cancel(self) -> EventClass | None:
+        """The command that asks for the cancellation; None where the orchestrator says it itself."""
+        pivot = self.orchestration.pivot
+        return None if pivot.own else pivot.undoing
+
+    @property
     def review(self) -> EventClass:
         """The event with which the orchestrator asks for a person."""
         return self.orchestration.review

@@ -26,6 +26,11 @@ class OrchestratorPart:
         return {step.undo.TYPE: step.undone.TYPE for step in self.steps if step.undo and step.undone}
 
     @property
+    def asked_to_cancel(self) -> EventClass | None:
+        """The command that asks for the cancellation; None where no service is asked for it."""
+        return None
+
+    @property
     def review(self) -> EventClass | None:
         """The event with which an orchestrator asks for a person; None without one."""
         return None

@@ -103,10 +103,17 @@ def _cancelled(saga: EventsOfSaga, step: Step) -> StepState:
     if step not in saga.choreography.undoings_due(saga.types):
         return StepState.SKIPPED
     if not saga.said(step.undone):
-        return StepState.UNDOING
+        return _before_its_undoing(saga, step) if step.undo and not saga.said(step.undo) else StepState.UNDOING
     if saga.refused(step):
         return StepState.REFUSED
     return StepState.UNDONE if saga.reached(step) else StepState.SKIPPED
+
+
+def _before_its_undoing(saga: EventsOfSaga, step: Step) -> StepState:
+    """An orchestrator asks for one undoing after another: until then, what was done stands."""
+    if saga.reached(step):
+        return StepState.DONE
+    return StepState.REFUSED if saga.refused(step) else StepState.RUNNING
 
 
 def _not_undone(saga: EventsOfSaga, step: Step) -> StepState:

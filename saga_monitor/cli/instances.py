@@ -12,6 +12,7 @@ from choregraphie.saga.saga_set import SagaSet
 from choregraphie.terminal.arguments import add_json, add_wide, key_text
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.cli.context import CommandContext, add_at, add_saga, positive_number, search_text
+from saga_monitor.diagnosis.anomalies import Kind, anomalies_of_instance
 from saga_monitor.diagnosis.causes import hold_sentence
 from saga_monitor.projection.dead_letters import mentions
 from saga_monitor.projection.queries import Queries, SagaSummary
@@ -65,6 +66,7 @@ def _list(arguments: argparse.Namespace, context: CommandContext) -> int:
     with context.queries() as queries:
         instances = _wanted(queries, arguments, context)
         _say_why_held(queries, instances, context.now)
+        _say_why_in_review(queries, instances, context)
         totals = queries.totals(context.now, saga=arguments.saga)
     found = [report.summary(instance, context.sagas) for instance in instances]
     view = tables.instances_table(found, totals, context.now, shown, full=context.full)
@@ -90,6 +92,7 @@ def _show(arguments: argparse.Namespace, context: CommandContext) -> int:
             return _show_mentions(queries, arguments, context)
         _warn_of_missing_events(queries, summary, context)
         _say_why_held(queries, [summary], context.now)
+        _say_why_in_review(queries, [summary], context)
         instance, choreography = summary.instance, context.sagas.by_name[summary.saga]
         never_begun = report.without_beginning(summary, choreography, context.now, context.settings.deadline)
         events, letters = queries.events(instance), queries.dead_letters(instance)
@@ -136,6 +139,14 @@ def _say_why_held(queries: Queries, shown: Sequence[SagaSummary], now: dt.dateti
     if any(Flag.HELD in one.flags for one in shown):
         for hold in queries.holds(now):
             print(f"saga_monitor: {printable(hold_sentence(hold))}", file=sys.stderr)
+
+
+def _say_why_in_review(queries: Queries, shown: Sequence[SagaSummary], context: CommandContext) -> None:
+    """Say what an orchestrator asks a person for, and what to type."""
+    for one in (one for one in shown if Flag.INTERVENTION in one.flags):
+        for anomaly in anomalies_of_instance(queries, one.instance, None, context.now, context.terms):
+            if anomaly.kind is Kind.REVIEW:
+                print(f"saga_monitor: {printable(anomaly.sentence)}", file=sys.stderr)
 
 
 def unknown(arguments: argparse.Namespace, context: CommandContext) -> int:

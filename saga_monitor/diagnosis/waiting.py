@@ -8,7 +8,7 @@ from typing import get_args
 from choregraphie.saga.choreography import EventClass
 from choregraphie.terminal.formats import format_duration
 from saga_monitor.analysis.anomaly import Anomaly, Kind
-from saga_monitor.diagnosis.causes import Cause
+from saga_monitor.diagnosis.causes import Cause, Reason
 from saga_monitor.diagnosis.pending import PendingStep, needed_by
 from saga_monitor.projection.case_queries import Case
 
@@ -44,11 +44,15 @@ def in_review(case: Case, waits: Mapping[PendingStep, Cause], settle: str) -> It
         step = f"the undoing of the step {wait.step}" if wait.undoing else f"the step {wait.step}"
         text = (
             f"{about.key} is in review: {asked.service} asks for a person, because {step} is not answered in time"
-            f" ({wait.awaited} of {wait.service} is missing): {cause.sentence}{_by_hand(case, wait, settle)}"
+            f" ({wait.awaited} of {wait.service} is missing){_why(cause)}{_by_hand(case, wait, settle)}"
         )
         since = asked.time or case.summary.heard
         reason = "undoing_failed" if wait.undoing else "no_answer"
         yield Anomaly(Kind.REVIEW, *about, wait.service, since, reason, text, 1 + case.similar)
+
+
+def _why(cause: Cause) -> str:
+    return "" if cause.reason is Reason.UNKNOWN else f": {cause.sentence}"
 
 
 def _by_hand(case: Case, wait: PendingStep, settle: str) -> str:

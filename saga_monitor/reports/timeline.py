@@ -116,7 +116,7 @@ def _tone(choreography: Choreography, type_: str) -> str:
     if type_ in choreography.undoing_types or type_ in choreography.asked_back:
         return "undoing"
     cancels = {choreography.cancelled.TYPE, choreography.cancel_asked.TYPE}
-    cancels |= {choreography.review.TYPE} if choreography.review else set()
+    cancels |= {said.TYPE for said in (choreography.review, choreography.asked_to_cancel) if said}
     if type_ in choreography.refusal_types | cancels:
         return "refusal"
     return "end" if type_ == choreography.created.TYPE else "step"

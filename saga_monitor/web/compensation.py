@@ -18,12 +18,14 @@ def compensation(instance: SagaSummary, choreography: Choreography, entries: Seq
         return []
     steps = undoings_of(instance, choreography)
     if not choreography.orchestrator:
-        return [_undoing(step, "has not answered the cancellation yet") for step in steps]
+        waiting = "has not answered the cancellation yet"
+        return [_undoing(step, waiting if step.state is StepState.UNDOING else "") for step in steps]
+    said = {entry.type for entry in entries if entry.kind == "event"}
     asked = [choreography.asked_back.get(entry.type) for entry in entries if entry.kind == "event"]
     answers = {step.name: step.undone.TYPE for step in choreography.undoings if step.undone}
-    due = [step for step in reversed(steps) if step.undoing_ms is not None or step.state is StepState.UNDOING]
+    due = [step for step in reversed(steps) if step.undoing_ms is not None or step.state is not StepState.SKIPPED]
     due.sort(key=lambda step: asked.index(answers[step.step]) if answers[step.step] in asked else len(asked))
-    waits = {step.step: _waits(answers[step.step] in asked) for step in due}
+    waits = {step.step: "" if answers[step.step] in said else _waits(answers[step.step] in asked) for step in due}
     return [_undoing(step, waits[step.step]) for step in due]
 
 
@@ -32,8 +34,9 @@ def _waits(asked: bool) -> str:
 
 
 def _undoing(step: StepProgress, waits: str) -> str:
+    """`waits`: what its answer waits for; empty when it has answered."""
     after = f" after {format_duration(step.undoing_ms)}" if step.undoing_ms is not None else ""
-    if step.state is StepState.UNDOING:
+    if waits:
         return f"{step.step}: {waits}"
     if step.state is StepState.UNDONE:
         return f"{step.step}: undone{after}"

@@ -22,6 +22,7 @@ class EventRoles:
         roles |= {step.undone: "undoing" for step in of.undoings if step.undone}
         roles |= {step.undo: "undoing" for step in of.undoings if step.undo}
         roles |= {of.review: "refusal"} if of.review else {}
+        roles |= {of.asked_to_cancel: "cancel"} if of.asked_to_cancel else {}
         return {**roles, **dict.fromkeys((of.cancelled, of.cancel_asked), "cancel"), of.created: "good"}
 
     def role(self, type_: str) -> str:

@@ -105,11 +105,13 @@ def monitor(*arguments: str, **settings: Any) -> str:
         check=False,
     )
     assert done.returncode in {0, 1}, done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def shown(settings: dict[str, Any], order: str, sentence: str) -> None:
     """The commands of the monitor say the same of the order."""
     assert "INTERVENTION" in monitor("list", **settings)
-    assert sentence.split(":")[0] in " ".join(monitor("show", order, **settings).split())
+    for command_line in (["show", order], ["list"]):
+        assert " ".join(sentence.split()) in " ".join(monitor(*command_line, **settings).split())
+    assert "stock ✓ done" in " ".join(monitor("show", order, **settings).split()), "it is undone after paiement"
     assert " review " in monitor("anomalies", **settings)
