@@ -58,14 +58,18 @@ class EventRoles:
 
     @cached_property
     def in_order(self) -> tuple[EventClass, ...]:
-        """All events: forward, then cancelling, then undoing."""
+        """All events: forward, then cancelling, then undoing; each command before its answers."""
         of = self.choreography
-        found: dict[EventClass, None] = {of.starts: None}
+        found: dict[EventClass | None, None] = {of.starts: None}
         for step in of.steps:
             refusal = step.refusal if step.refusal is not of.cancelled else None
-            found.update(dict.fromkeys(said for said in (step.success, refusal) if said))
-        found.update(dict.fromkeys((of.cancel_asked, of.cancelled)))
-        return tuple({**found, **dict.fromkeys(of.events)})
+            commands = (event for event in step.awaits if event.SAID_TO)
+            found.update(dict.fromkeys((*commands, step.success, refusal)))
+        found.update(dict.fromkeys((of.cancel_asked, of.asked_to_cancel, of.cancelled)))
+        for step in reversed(of.undoings) if of.orchestrator else ():
+            found.update(dict.fromkeys((step.undo, step.undone)))
+        found.update(dict.fromkeys(of.events))
+        return tuple(event for event in found if event is not None)
 
     def awaited_sentence(self, type_: str) -> str:
         """What is awaited, as a sentence: `paiement must publish paiement.effectue, or …`."""

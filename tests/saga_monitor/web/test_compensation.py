@@ -7,6 +7,7 @@ import datetime as dt
 from saga_monitor.analysis import saga_state
 from saga_monitor.projection.queries import SagaSummary
 from saga_monitor.web.compensation import compensation
+from saga_monitor.web.event_roles import EventRoles
 from saga_monitor.web.narrative import TimelineEntry
 from services.orchestration import WIRING
 from tests.saga_monitor.analysis.test_reviews import events
@@ -53,3 +54,11 @@ def test_undoings_are_in_the_order_in_which_they_were_asked_for() -> None:
         "paiement: undone",
         "stock: undone",
     ]
+
+
+def test_the_page_of_the_saga_has_each_command_before_its_answers_and_undoings_in_reverse() -> None:
+    types = [event.TYPE for event in EventRoles(WIRING).in_order]
+    forward = [type_ for type_ in types if type_ in PAID]
+    assert forward == [*PAID]
+    undone = ["paiement.rembourser", "paiement.rembourse", "stock.liberer", "stock.libere"]
+    assert [type_ for type_ in types if type_ in undone] == undone
