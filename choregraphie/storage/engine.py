@@ -27,7 +27,7 @@ _PRAGMAS = (
     "synchronous=FULL",
     "foreign_keys=ON",
     "wal_autocheckpoint=8000",
-    "cache_size=-16000",
+    "cache_size=-8000",
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BACKENDS = {"sqlite": "pysqlite", "postgresql": "psycopg"}
