@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.support.foreign_client import ReceivedMessage
     from tests.support.saga_fixture import SagaFixture
 
+# 30 s are promised; on a busy machine the end itself takes longer.
 DRAIN_AND_CLOSE_SECONDS = 60
 
 
