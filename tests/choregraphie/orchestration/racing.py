@@ -94,6 +94,7 @@ class Race:
         self._busy = 0
         self._changed = threading.Condition()
         self._says = {cls.TYPE: cls for handler in self._service.reactions for cls in handler.says()}
+        self._says |= {cls.TYPE: cls for schedule in self._service.timed for cls in schedule.says()}
 
     def publish(self, event: Event) -> None:
         """Deliver this event to some orchestrator, or several times to any of them."""

@@ -66,6 +66,9 @@ def problems(race: Race, url: str) -> list[str]:
     with psycopg.connect(url) as connection:
         rows = connection.execute("SELECT sejour_id, state, review, progress FROM guide_instances").fetchall()
         outbox: Counter[tuple[str, str]] = Counter(connection.execute("SELECT key, type FROM outbox").fetchall())
+    # It is no command: a person is asked for as often as an answer is late that nothing can replace.
+    for key, type_ in [named for named in outbox if named[1] == race.saga.review.TYPE]:
+        del outbox[key, type_], race.said[key, type_]
     found = [f"{verdict} {number} times" for verdict, number in race.verdicts.items() if verdict != Done()]
     found += [f"{key}: {type_} {number} times" for (key, type_), number in outbox.items() if number > 1]
     found += [f"{what} was said and is not in the outbox" for what in race.said.keys() - outbox.keys()]
