@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from scripts.cli_parser import Parser, number, whole
-from scripts.nemesis.kinds import CHOREOGRAPHED, ORCHESTRATED
+from scripts.nemesis.coordination import CHOREOGRAPHED, ORCHESTRATED
 from scripts.nemesis.machine_mutants import ORCHESTRATOR_MUTANTS
 from scripts.nemesis.mutants import ALL_MUTANTS
 from scripts.nemesis.nemesis import FAULTS, faults_for

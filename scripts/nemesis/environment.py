@@ -12,12 +12,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from scripts.nemesis import recorder
 from scripts.nemesis.client import Client
+from scripts.nemesis.coordination import CHOREOGRAPHED, SAGAS
 from scripts.nemesis.databases import Databases, read_databases
 from scripts.nemesis.delivery_checkers import missing_dead_letters, unfinished_deliveries
 from scripts.nemesis.gateway import Gateway
 from scripts.nemesis.history import DeadLetter, History, MonitorConnection, QueueState
 from scripts.nemesis.invariants import check_invariants
-from scripts.nemesis.kinds import CHOREOGRAPHED, SAGAS
 from scripts.nemesis.monitor_observer import MonitorObserver
 from scripts.nemesis.orders import CATALOGUE, EXCHANGE
 from scripts.nemesis.recorder import read_mails

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from scripts.installed_server import NodeError
 from scripts.nemesis.cluster import three_nodes
+from scripts.nemesis.coordination import CHOREOGRAPHED, SAGAS
 from scripts.nemesis.environment import Environment, sqlite_url
-from scripts.nemesis.kinds import CHOREOGRAPHED, SAGAS
 from scripts.nemesis.management import Management
 from scripts.nemesis.nodes import USER, in_container, installed
 from scripts.nemesis.private_postgres import NoPostgresError, private_postgres

@@ -6,8 +6,8 @@ import contextlib
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from scripts.nemesis.coordination import CHOREOGRAPHED, SAGAS
 from scripts.nemesis.environment import Environment
-from scripts.nemesis.kinds import CHOREOGRAPHED, SAGAS
 from scripts.nemesis.setup import database_for
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 
 from choregraphie.failpoints import Place
+from scripts.nemesis.coordination import ORCHESTRATED
 from scripts.nemesis.invariants import WITHOUT_PROCESSES, check_invariants
-from scripts.nemesis.kinds import ORCHESTRATED
 from scripts.nemesis.orders import EXCHANGE, ORDER_KINDS, ORDERED, make_order
 from scripts.nemesis.workers import Slot
 from services.orchestrateur import ORCHESTRATION, SERVICE
