@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from choregraphie.paths import is_file, is_folder
 from choregraphie.url_parameters import Parameters, options_of, parameters_of
 
 TRUSTED = ("cafile", "capath", "cadata")
@@ -32,11 +33,11 @@ _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
 
 
 def _file(value: str) -> str:
-    return _existing(value, Path.is_file, "there is no such file")
+    return _existing(value, is_file, "there is no such file")
 
 
 def _folder(value: str) -> str:
-    return _existing(value, Path.is_dir, "there is no such folder")
+    return _existing(value, is_folder, "there is no such folder")
 
 
 def _existing(value: str, exists: Callable[[Path], bool], otherwise: str) -> str:

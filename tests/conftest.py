@@ -59,6 +59,7 @@ PROGRAMS = {
     "test_exhaustive.py",
     "test_serving.py",
     "test_spin.py",
+    "test_spin_orchestrated.py",
     "test_sqlite_file.py",
     "test_stores.py",
     "test_terminal.py",

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from choregraphie.errors import BadSetting, UserError
+from choregraphie.paths import exists, is_folder
 from choregraphie.settings import Settings
 
 PRIVATE_MODE, PUBLIC_MODE, FOLDER_MODE = 0o400, 0o444, 0o700
@@ -73,7 +74,7 @@ class KeyFiles:
 
     def _has_folder(self) -> bool:
         try:
-            return self.folder.is_dir()
+            return is_folder(self.folder)
         except OSError as error:  # the folder above may not be looked into, its name is too long
             raise BadSetting(f"SAGA_SIGNING_PUBLIC: {self.folder}: {error.strerror}") from None
 
@@ -87,7 +88,7 @@ class KeyFiles:
         key = Ed25519PrivateKey.generate()
         public = self.folder / owner / f"{key_id(key.public_key())}.pem"
         try:
-            if path.exists():
+            if exists(path):
                 remedy = f"move it to {current} first" if following else "--next makes the key that follows it"
                 raise UserError(f"{path} is there already; {remedy}")
             path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from sqlalchemy.pool import StaticPool
 
 from choregraphie.errors import DatabaseRefused
 from choregraphie.extras import needing
+from choregraphie.paths import exists
 from choregraphie.settings import Settings
 from choregraphie.storage.statements import cursor_of
 
@@ -133,7 +134,7 @@ def is_missing(url: URL) -> bool:
     if not is_file(url):
         return False
     try:
-        return not Path(str(url.database)).exists()
+        return not exists(Path(str(url.database)))
     except OSError as error:  # its folder may not be looked into, its name is too long
         raise DatabaseRefused(f"{without_secrets(url)}: {error.strerror}") from None
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from choregraphie.errors import DatabaseRefused
+from choregraphie.paths import is_file
 from choregraphie.tls import PROBE_SECONDS, handshake_refusal
 from choregraphie.urls import LOOPBACK
 
@@ -37,7 +38,7 @@ def tls_parameters(url: URL) -> dict[str, str]:
     for name in _FILES:
         path = str(url.query.get(name, ""))
         try:
-            usable = path in _NO_FILES or Path(path).is_file()
+            usable = path in _NO_FILES or is_file(Path(path))
         except OSError as error:  # its folder may not be looked into, its name is too long
             raise DatabaseRefused(f"SAGA_DATABASE_URL: {name}: {error.strerror}") from None
         if not usable:
