@@ -52,7 +52,7 @@ def _first_line(path: Path) -> str:
 
 
 def _line(name: str, depth: int, about: str) -> str:
-    start = f"{'    ' * depth + name:<{WIDTH}}"
+    start = f"{'    ' * depth + name + ' ':<{WIDTH}}"
     return f"{start}{_cut(about.rstrip('.'), LONGEST - len(start))}".rstrip()
 
 

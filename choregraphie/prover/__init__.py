@@ -12,7 +12,7 @@ steps                       the steps of an orchestrated saga as text
 graph, layout, formats      the diagram: what it shows, where, and as Mermaid, DOT or SVG
 promela, promela_rules, promela_names, promela_text
                             a model of the runs and the rules on them, for the model checker SPIN
-promela_orchestrated, promela_words, promela_orchestrator, promela_services, promela_orchestrated_rules
+promela_orchestrated, promela_bits, promela_orchestrator, promela_services, promela_orchestrated_rules
                             the same of an orchestrated saga
 """
 

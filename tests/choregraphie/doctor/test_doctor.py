@@ -39,6 +39,13 @@ def doctor(saga: SagaFixture, **more: Any) -> Done:
     return command("doctor", "--json", **saga.settings | more)
 
 
+def copy_stock(saga: SagaFixture, folder: Path) -> None:
+    """Copy the database of `stock`, whose worker runs, into `folder`."""
+    with sqlite3.connect(f"{saga.folder}/stock.sqlite3") as whole:
+        whole.execute("VACUUM INTO ?", (f"{folder}/stock.sqlite3",))
+    whole.close()
+
+
 def test_of_a_saga_that_runs_nothing_is_wrong_and_every_part_is_named(saga: SagaFixture) -> None:
     done = doctor(saga)
     assert (done.code, done.err, wrong(done)) == (0, "", {})
@@ -119,9 +126,7 @@ def test_a_database_that_is_older_newer_foreign_or_damaged_is_named(saga: SagaFi
         ("UPDATE service SET name = 'livraison'", "wrong"),
         ("DROP TABLE service", "wrong"),
     ):
-        with sqlite3.connect(f"{saga.folder}/stock.sqlite3") as whole:
-            whole.execute("VACUUM INTO ?", (f"{tmp_path}/stock.sqlite3",))
-        whole.close()
+        copy_stock(saga, tmp_path)
         copy = sqlite3.connect(tmp_path / "stock.sqlite3")
         with copy:
             copy.execute(change)
@@ -134,9 +139,7 @@ def test_a_database_that_is_older_newer_foreign_or_damaged_is_named(saga: SagaFi
 def test_a_database_that_another_process_has_locked_for_writing_is_wrong(
     saga: SagaFixture, tmp_path: Path
 ) -> None:
-    with sqlite3.connect(f"{saga.folder}/stock.sqlite3") as whole:
-        whole.execute("VACUUM INTO ?", (f"{tmp_path}/stock.sqlite3",))
-    whole.close()
+    copy_stock(saga, tmp_path)
     url = f"sqlite:///{tmp_path}/{{service}}.sqlite3"
     assert "database of stock" not in wrong(doctor(saga, database_url=url))
     other = sqlite3.connect(tmp_path / "stock.sqlite3", isolation_level=None)
@@ -150,9 +153,7 @@ def test_events_that_stay_unpublished_are_wrong_and_listed_by_the_named_command(
     saga: SagaFixture, tmp_path: Path
 ) -> None:
     saga.await_events(saga.order(), "commande.creee", "notification.envoyee")
-    with sqlite3.connect(f"{saga.folder}/stock.sqlite3") as whole:
-        whole.execute("VACUUM INTO ?", (f"{tmp_path}/stock.sqlite3",))
-    whole.close()
+    copy_stock(saga, tmp_path)
     copy = sqlite3.connect(tmp_path / "stock.sqlite3")
     with copy:
         copy.execute("UPDATE outbox SET said_at = NULL, decided_at = decided_at - 600000000")

@@ -1,4 +1,4 @@
-"""The names of an orchestrated saga's state in Promela, and what each of its words is. Pure."""
+"""The names of an orchestrated saga's state in Promela, and what each of its bits means. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,33 +10,37 @@ from choregraphie.saga.choreography import EventClass
 
 
 @dataclass(frozen=True)
-class Word:
+class Message:
     """What is said once: a client's event, a command, or an answer to a command."""
 
     event: EventClass
     answers: EventClass | None = None
 
 
-class Words:
-    """One bit of state each: a word was said, was taken; a command was carried out, was undone, was given up."""
+class Bits:
+    """One bit of state each: a message was said, taken; a command was carried out, undone, given up."""
 
     def __init__(self, saga: Orchestration) -> None:
         self.saga = saga
         self.pivot = next(step for step in saga.all_steps if step.pivot)
         self.commands = tuple(dict.fromkeys(saga.commands()))
         self._commands = identifiers(self.commands, lambda event: event.TYPE)
-        self.words = tuple(dict.fromkeys(self._all()))
-        self._words = identifiers(self.words, self._text)
+        self.messages = tuple(dict.fromkeys(self._all()))
+        self._messages = identifiers(self.messages, self._text)
         self._steps = identifiers(saga.all_steps, lambda step: step.name)
 
-    def _all(self) -> Iterator[Word]:
-        yield from map(Word, (self.saga.starts, self.saga.cancel_asked, *self.commands))
+    def _all(self) -> Iterator[Message]:
+        yield from map(Message, (self.saga.starts, self.saga.cancel_asked, *self.commands))
         for command in self.commands:
-            yield from (Word(answer, command) for answer in self.answers(command))
+            yield from (Message(answer, command) for answer in self.answers(command))
 
-    def _text(self, word: Word) -> str:
-        alone = sum(other.event is word.event for other in self.words) == 1
-        return word.event.TYPE if alone or word.answers is None else f"{word.event.TYPE}_to_{word.answers.TYPE}"
+    def _text(self, message: Message) -> str:
+        alone = sum(other.event is message.event for other in self.messages) == 1
+        return (
+            message.event.TYPE
+            if alone or message.answers is None
+            else f"{message.event.TYPE}_to_{message.answers.TYPE}"
+        )
 
     def answers(self, command: EventClass) -> tuple[EventClass, ...]:
         """What a service may answer to `command`: its success first, its refusal second."""
@@ -53,10 +57,10 @@ class Words:
         return (*self.saga.on_created, *self.saga.on_cancelled)
 
     def said(self, event: EventClass, answers: EventClass | None = None) -> str:
-        return f"said_{self._words[Word(event, answers)]}"
+        return f"said_{self._messages[Message(event, answers)]}"
 
-    def taken(self, word: Word) -> str:
-        return f"taken_{self._words[word]}"
+    def taken(self, message: Message) -> str:
+        return f"taken_{self._messages[message]}"
 
     def of_command(self, what: str, command: EventClass) -> str:
         """A bit of a command. `what`: done, undone_before, dead."""
@@ -72,7 +76,7 @@ class Words:
 
     def event_said(self, event: EventClass | None) -> str:
         """That `event` was said, in answer to whatever."""
-        return any_of(f"said_{self._words[word]}" for word in self.words if word.event is event)
+        return any_of(f"said_{self._messages[message]}" for message in self.messages if message.event is event)
 
     def dead(self) -> str:
         """That a command is a dead letter, which needs a person."""
