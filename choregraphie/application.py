@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 
 from choregraphie.errors import BadApplication, BadSetting
-from choregraphie.orchestration import Orchestrated
 from choregraphie.saga.choreography import Choreography, EventClass
 from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import Retention, Topology, topology
@@ -90,16 +89,24 @@ class Application:
 
 def _unfit(application: Application, settings: Settings) -> Iterator[str]:
     """What keeps `settings` from being those of this application."""
-    orchestrations = [saga.orchestration for saga in application.sagas if isinstance(saga, Orchestrated)]
-    steps = [step for orchestration in orchestrations for step in orchestration.by_name]
-    for name in settings.step_timeouts if steps else ():
-        if name not in steps:
-            yield f"SAGA_STEP_TIMEOUTS: no step is named {name}; the steps are {', '.join(steps)}"
+    if settings.step_timeouts:
+        yield from _unknown_steps(application.sagas, settings.step_timeouts)
     # As for SAGA_RETRY_DELAYS: what is tried again after it was forgotten would have its effect twice.
     for service in application.services:
         longest = max((sum(handler.retry.delays) for handler in service.reactions), default=0)
         if settings.inbox_days * 86_400 <= settings.deadline + longest:
             yield f"SAGA_INBOX_DAYS: not longer than SAGA_DEADLINE and the retries of {service.name} together"
+
+
+def _unknown_steps(sagas: Iterable[Choreography], named: Iterable[str]) -> Iterator[str]:
+    # An orchestration brings storage, and with it the half of the start of a program that has none.
+    from choregraphie.orchestration import Orchestrated
+
+    orchestrations = [saga.orchestration for saga in sagas if isinstance(saga, Orchestrated)]
+    steps = [step for orchestration in orchestrations for step in orchestration.by_name]
+    for name in named if steps else ():
+        if name not in steps:
+            yield f"SAGA_STEP_TIMEOUTS: no step is named {name}; the steps are {', '.join(steps)}"
 
 
 def _problems(application: Application) -> Iterator[str]:

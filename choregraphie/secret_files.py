@@ -4,12 +4,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Self
 
-import structlog
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from choregraphie.errors import BadSetting, UserError
-
-log = structlog.get_logger()
 
 
 def content_of(key: str, path: str) -> str:
@@ -66,12 +63,12 @@ class ReadFromFiles(BaseModel):
             check(value)
         except (UserError, ValidationError) as error:
             why = str(error) if isinstance(error, UserError) else f"{key}: cannot be used as it is now"
-            log.warning("secret.not_read_again", setting=key, error=why)
+            _log().warning("secret.not_read_again", setting=key, error=why)
             return False
         if value == self.current(name):
             return False
         self._newer[name] = value
-        log.info("secret.read_again", setting=key)
+        _log().info("secret.read_again", setting=key)
         return True
 
     def _check(self, name: str, value: str) -> None:
@@ -82,3 +79,10 @@ class ReadFromFiles(BaseModel):
             # Of a setting without a default nothing is wrong: it is only not given here.
             if any(one["loc"][:1] in {(), (name,)} for one in error.errors(include_input=False)):
                 raise
+
+
+def _log() -> Any:
+    # Settings are declared by every program, and this import takes longer than all of theirs.
+    import structlog
+
+    return structlog.get_logger()

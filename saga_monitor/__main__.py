@@ -13,6 +13,9 @@ from pathlib import Path
 
 gc.disable()  # nothing that is imported becomes garbage; looking for it takes a third of the start
 try:
+    from choregraphie.plain_structlog import import_structlog
+
+    import_structlog()
     from choregraphie import Settings, UserError
     from choregraphie.application import Application
     from choregraphie.broker import open_history

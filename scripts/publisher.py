@@ -10,7 +10,7 @@ from choregraphie import BrokerUnavailable, Settings
 from choregraphie.amqp_url import broker_address
 from choregraphie.broker import Publisher, open_publisher
 from choregraphie.messaging import Outgoing, Properties, PublishOutcome
-from choregraphie.pipeline import backoff
+from choregraphie.retrying import backoff
 from choregraphie.saga.envelope import CONTENT_TYPE, Event, wrap
 from choregraphie.saga.ids import new_id
 from choregraphie.saga.topology import events, inbox

@@ -15,3 +15,7 @@ choreography             check, diagram, asyncapi, schemas, generate
 simulate, simulate_run   choreography simulate: its options, and what it does
 selection                how a command line names services
 """
+
+from choregraphie.plain_structlog import import_structlog
+
+import_structlog()  # before the modules that import it

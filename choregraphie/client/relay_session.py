@@ -14,7 +14,7 @@ from choregraphie.client.relay_database import RelayDatabase
 from choregraphie.errors import BrokerUnavailable
 from choregraphie.failpoints import Place, passing
 from choregraphie.messaging import PublishOutcome
-from choregraphie.pipeline import backoff
+from choregraphie.retrying import backoff
 from choregraphie.storage.client_outbox import DecidedEvent, last_number, mark_published, pending
 
 log = structlog.get_logger()

@@ -8,14 +8,12 @@ from pydantic import create_model
 
 from choregraphie.saga.envelope import Event
 from choregraphie.saga.fields import Reason
+from choregraphie.saga.orchestrator_part import AWAITED, SEPARATOR
 
 if TYPE_CHECKING:
     from choregraphie.orchestration.declaration import Orchestration, Step
     from choregraphie.orchestration.machine import Instance
     from choregraphie.saga.choreography import EventClass
-
-# The data field that names what is awaited, and what stands between two types in it.
-AWAITED, SEPARATOR = "attendu", ", "
 
 
 def review_event(saga: Orchestration) -> EventClass:
@@ -43,8 +41,3 @@ def review_of(saga: Orchestration, instance: Instance, key: str, awaited: tuple[
         AWAITED: SEPARATOR.join(event.TYPE for event in missing if event is not None),
     }
     return saga.review.model_validate(data)
-
-
-def awaited_types(named: str | None) -> tuple[str, ...]:
-    """The wire types that the field AWAITED names."""
-    return tuple(named.split(SEPARATOR)) if named else ()

@@ -22,8 +22,8 @@ from choregraphie.errors import (
 )
 from choregraphie.pipeline.breaker import Breaker
 from choregraphie.pipeline.decoder import Decoder
-from choregraphie.pipeline.retrying import RefusedLogin
 from choregraphie.process.attribution import shortage
+from choregraphie.retrying import RefusedLogin
 from choregraphie.settings import Settings
 from choregraphie.storage.database import Conflict
 from choregraphie.storage.store import Store

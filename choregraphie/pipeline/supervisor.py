@@ -28,10 +28,10 @@ from choregraphie.pipeline.clock import SteadyClock
 from choregraphie.pipeline.context import SESSION, WorkerContext
 from choregraphie.pipeline.decoder import Decoder
 from choregraphie.pipeline.pipeline import Pipeline
-from choregraphie.pipeline.retrying import RefusedLogin, SessionBackoff, backoff
 from choregraphie.pipeline.waiting import pause
 from choregraphie.process.attribution import shortage
 from choregraphie.process.resources import check_resources
+from choregraphie.retrying import RefusedLogin, SessionBackoff, backoff
 from choregraphie.saga.topology import Topology
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings

@@ -4,6 +4,10 @@ from functools import cached_property
 
 from choregraphie.saga.declarations import EventClass, Reaction, Step
 
+# In the event that asks for a person: the data field that names what is awaited, and what stands between two types
+# in it.
+AWAITED, SEPARATOR = "attendu", ", "
+
 
 class OrchestratorPart:
     """The part of a choreography that is empty without an orchestrator."""
@@ -39,3 +43,8 @@ class OrchestratorPart:
     def notices(self) -> tuple[Reaction, ...]:
         """The reactions to commands that are of no step; none without an orchestrator."""
         return ()
+
+
+def awaited_types(named: str | None) -> tuple[str, ...]:
+    """The wire types that the field AWAITED names."""
+    return tuple(named.split(SEPARATOR)) if named else ()

@@ -13,7 +13,7 @@ import httpx
 import structlog
 
 from choregraphie import Settings
-from choregraphie.pipeline import backoff
+from choregraphie.retrying import backoff
 from choregraphie.saga.saga_set import SagaSet
 from saga_monitor.alerting.notifiers import Apprise, NotificationFailed, Notifier, Webhook
 from saga_monitor.alerting.rules import Notice, Status, path_of

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from choregraphie.orchestration.review import awaited_types
 from choregraphie.saga.choreography import Choreography, EventClass, Step
+from choregraphie.saga.orchestrator_part import awaited_types
 from saga_monitor.analysis.causation import Causes
 
 # Services answer within seconds: a client whose event is this much older than its answer has a wrong clock.

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from choregraphie.orchestration.review import AWAITED
 from choregraphie.saga.choreography import Choreography
 from choregraphie.saga.envelope import Envelope, EnvelopeHeader, Event
+from choregraphie.saga.orchestrator_part import AWAITED
 from choregraphie.saga.registry import adapter, received_adapter
 from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import exchange_of

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from choregraphie import BrokerRefused, BrokerUnavailable, HistoryMissing, LoginRefused
 from choregraphie.messaging import History, HistoryEntry
-from choregraphie.pipeline import LONGEST_PAUSE_SECONDS, RefusedLogin, backoff
+from choregraphie.retrying import LONGEST_PAUSE_SECONDS, RefusedLogin, backoff
 from choregraphie.saga.envelope import Instance
 from saga_monitor.projection.file_identity import FileChanged
 from saga_monitor.projection.gaps import Gap, describe_gap

@@ -18,8 +18,11 @@ from tests.support.workers import ROOT, environment
 WORKER = "import services.application, choregraphie.cli.main as cli; cli._parser(services.application.APP, 'run')"
 LIST = "import saga_monitor.__main__ as m; from services.application import APP; m._parser(APP.saga_set, 'list')"
 FOR_BOTH = ["httpx", "aiosmtplib", "sqlalchemy.orm", "prometheus_client", "h11", "choregraphie.simulator"]
-OF_NO_WORKER = ["choregraphie.client", "choregraphie.deployment", "saga_monitor"]
-OF_NO_LIST = ["textual", "starlette", "saga_monitor.console", "saga_monitor.web", "choregraphie.prover"]
+OF_NO_WORKER = ["choregraphie.client", "choregraphie.deployment", "saga_monitor", "rich"]
+OF_NO_LIST = [
+    *("textual", "starlette", "saga_monitor.console", "saga_monitor.web", "choregraphie.prover"),
+    *("choregraphie.storage", "choregraphie.pipeline", "choregraphie.orchestration", "rich.traceback", "pygments"),
+]
 
 
 @pytest.mark.parametrize(("start", "absent"), [(WORKER, FOR_BOTH + OF_NO_WORKER), (LIST, FOR_BOTH + OF_NO_LIST)])

@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from choregraphie import OutsideUnavailable, Settings
+from choregraphie import OutsideUnavailable, Settings, retrying
 from choregraphie.messaging import Outgoing
-from choregraphie.pipeline import retrying
 from choregraphie.saga.topology import HOLD_HEADER, HOLD_KEY, OUTSIDE_HEADER, SINCE_HEADER
 from services.notification import SERVICE as NOTIFICATION
 from tests.support.event_builders import creee

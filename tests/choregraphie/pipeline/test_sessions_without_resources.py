@@ -11,8 +11,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from choregraphie import BrokerUnavailable, ResourceShortage
-from choregraphie.pipeline import context, retrying
+from choregraphie import BrokerUnavailable, ResourceShortage, retrying
+from choregraphie.pipeline import context
 from choregraphie.pipeline.decoder import Decoder
 from choregraphie.storage.batch import Batch
 from choregraphie.telemetry.metrics import Instruments, ServiceMetrics

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from choregraphie.pipeline import retrying, supervisor
+from choregraphie import retrying
+from choregraphie.pipeline import supervisor
 from choregraphie.pipeline.supervisor import supervise
 from choregraphie.saga.topology import Topology
 from tests.support.fake_session import FakeSession, until

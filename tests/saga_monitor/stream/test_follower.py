@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, Never
 
 import pytest
 
-from choregraphie import BrokerRefused, DatabaseRefused, LoginRefused
+from choregraphie import BrokerRefused, DatabaseRefused, LoginRefused, retrying
 from choregraphie.messaging import HistoryEntry
-from choregraphie.pipeline import retrying
 from saga_monitor.projection.store import Store, Writer
 from saga_monitor.stream import follower
 from saga_monitor.stream.catch_up import catch_up

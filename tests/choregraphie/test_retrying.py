@@ -2,9 +2,8 @@
 
 import pytest
 
-from choregraphie import DatabaseRefused
-from choregraphie.pipeline import retrying
-from choregraphie.pipeline.retrying import GAP_SECONDS, REFUSED_SECONDS, RefusedLogin
+from choregraphie import DatabaseRefused, retrying
+from choregraphie.retrying import GAP_SECONDS, REFUSED_SECONDS, RefusedLogin
 
 REFUSED = DatabaseRefused("SAGA_DATABASE_URL: no")
 
