@@ -3,7 +3,6 @@
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from choregraphie.errors import ChoregraphieError, DatabaseRefused, DatabaseUnavailable
 from choregraphie.process.resources import is_short
-from choregraphie.service.service import Migration, Service
+from choregraphie.service.service import Service
 from choregraphie.settings import Settings
 from choregraphie.storage.catalogue import fill
 from choregraphie.storage.engine import (
@@ -29,7 +28,7 @@ from choregraphie.storage.engine import (
 from choregraphie.storage.inbox import METADATA
 from choregraphie.storage.joins import JOINS
 from choregraphie.storage.journal import JOURNAL
-from choregraphie.storage.migrations import MIGRATIONS, EngineMigration
+from choregraphie.storage.migrations import MIGRATIONS, upgrade, upgrade_engine
 from choregraphie.storage.outbox import OUTBOX
 from choregraphie.storage.poison_log import TRIALS
 from choregraphie.storage.sqlite_file import LockedFile
@@ -72,14 +71,14 @@ class Database:
         self.driver: Any = engine.dialect.dbapi
 
     @contextlib.contextmanager
-    def begin(self) -> Iterator[Connection]:
-        """A transaction, committed at the end of the block.
+    def begin(self, *, by_key: bool = False) -> Iterator[Connection]:
+        """A transaction, committed at the end of the block. `by_key`: it finds rows by their keys alone.
 
         Raises Conflict when it lost against another transaction, DatabaseUnavailable when the database does not
         answer, DatabaseRefused when the database's file was removed or replaced.
         """
         try:
-            with self._transaction() as connection:
+            with self._transaction(by_key) as connection:
                 yield connection
         except (DBAPIError, self.driver.Error) as error:
             meaning = self._translated(error)
@@ -87,10 +86,15 @@ class Database:
                 raise
             raise meaning from error
 
-    def _transaction(self) -> contextlib.AbstractContextManager[Connection]:
+    def _transaction(self, by_key: bool) -> contextlib.AbstractContextManager[Connection]:
         # The pool tests a server's connection first: the server may have gone. A file needs no test, and the pool
         # takes longer than the file.
-        return self._on_connection() if self.engine.dialect.name == "sqlite" else self.engine.begin()
+        return self._on_connection() if self.engine.dialect.name == "sqlite" else self._on_server(by_key)
+
+    @contextlib.contextmanager
+    def _on_server(self, by_key: bool) -> Iterator[Connection]:
+        with self.engine.connect().execution_options(by_key=by_key) as connection, connection.begin():
+            yield connection
 
     @contextlib.contextmanager
     def _on_connection(self) -> Iterator[Connection]:
@@ -226,23 +230,11 @@ def _prepare(connection: Connection, service: Service, settings: Settings) -> No
         return
     if found.name != service.name:
         raise DatabaseRefused(f"this is the database of {found.name}, not of {service.name}")
-    own = tuple(partial(_for_service, migrate, service) for migrate in MIGRATIONS)
-    _upgrade(connection, found.runtime_version, own)
-    _upgrade(connection, found.version, service.migrations)
+    upgrade_engine(connection, found.runtime_version, service)
+    upgrade(connection, found.version, service.migrations)
     connection.execute(update(IDENTITY).values(versions))
 
 
 def versions_of(service: Service) -> tuple[int, int]:
     """The versions of the tables that this program writes: the engine's, and those of `service`."""
     return 1 + len(MIGRATIONS), 1 + len(service.migrations)
-
-
-def _for_service(migrate: EngineMigration, service: Service, connection: Connection) -> None:
-    migrate(connection, service)
-
-
-def _upgrade(connection: Connection, version: int, migrations: tuple[Migration, ...]) -> None:
-    if version > 1 + len(migrations):
-        raise DatabaseRefused(f"the database is of version {version}; this program knows {1 + len(migrations)}")
-    for migrate in migrations[version - 1 :]:
-        migrate(connection)

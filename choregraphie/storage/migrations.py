@@ -7,10 +7,12 @@ stay valid, or be refused without harm. A worker whose columns were renamed find
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import Connection, inspect
 
-from choregraphie.service.service import Service
+from choregraphie.errors import DatabaseRefused
+from choregraphie.service.service import Migration, Service
 from choregraphie.storage.joins import JOINS
 from choregraphie.storage.poison_log import TRIALS
 
@@ -121,3 +123,20 @@ MIGRATIONS: tuple[EngineMigration, ...] = (
     drop_indexes_by_key,
     keep_tracestate,
 )
+
+
+def upgrade_engine(connection: Connection, version: int, service: Service) -> None:
+    """Upgrade the engine's tables of `service` from `version`. Raises DatabaseRefused when they are newer."""
+    upgrade(connection, version, tuple(partial(_for_service, migrate, service) for migrate in MIGRATIONS))
+
+
+def upgrade(connection: Connection, version: int, migrations: tuple[Migration, ...]) -> None:
+    """Execute the migrations since `version`. Raises DatabaseRefused when there is none of that version."""
+    if version > 1 + len(migrations):
+        raise DatabaseRefused(f"the database is of version {version}; this program knows {1 + len(migrations)}")
+    for migrate in migrations[version - 1 :]:
+        migrate(connection)
+
+
+def _for_service(migrate: EngineMigration, service: Service, connection: Connection) -> None:
+    migrate(connection, service)

@@ -33,6 +33,9 @@ _TRANSACTION = {
     "lock_timeout": "5000",
     "idle_in_transaction_session_timeout": "60000",
 }
+# For statements that find their rows by keys alone. Of a new table the planner knows nothing: it would have an
+# update read all of it, and the plan is kept, however much is stored later, until the table is analyzed.
+_BY_KEY = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 # libpq checks these only when it connects, and its error looks the same as that for a server that is away.
 _NUMBERS = {"keepalives", "port", *_CONNECTION}
 # One switch of `options` as the server parses it: it ends at white space without a backslash before it.
@@ -94,10 +97,17 @@ def postgresql_engine(url: URL, newer_url: NewerUrl) -> Engine:
         hide_parameters=True,
         connect_args={**_default_parameters(url), "client_encoding": "UTF8", "autocommit": True},
     )
-    opening = _begin_query({**_TRANSACTION, **options_of(url)})
+    openings = {
+        by_key: _begin_query({**_TRANSACTION, **(_BY_KEY if by_key else {}), **options_of(url)})
+        for by_key in (False, True)
+    }
     event.listen(engine, "do_connect", _connect_listener(engine, newer_url))
-    event.listen(engine, "begin", lambda connection: _begin(connection, opening))
+    event.listen(engine, "begin", lambda connection: _begin(connection, openings[_is_by_key(connection)]))
     return engine
+
+
+def _is_by_key(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("by_key"))
 
 
 def connection_parameters(engine: Engine) -> dict[str, Any]:

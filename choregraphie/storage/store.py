@@ -153,7 +153,7 @@ class Store:
     ) -> T:
         for conflicts_left in reversed(range(MOST_CONFLICTS)):
             try:
-                with self._database.begin() as connection:
+                with self._database.begin(by_key=True) as connection:
                     batch = Batch(self.service, connection, self._now(), self._times, self._traced)
                     batch.open(group)
                     answer = do(batch)

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -30,8 +31,8 @@ class LostReplies:
             return Watched(cursor_of(connection), look)
 
         @contextlib.contextmanager
-        def losing(database: Database) -> Iterator[Connection]:
-            with begin(database) as connection:
+        def losing(database: Database, **how: Any) -> Iterator[Connection]:
+            with begin(database, **how) as connection:
                 wrote.discard(connection)
                 yield connection
             if connection in wrote and self._left:

@@ -53,9 +53,9 @@ def conflicts(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     begin = Database.begin
 
     @contextlib.contextmanager
-    def noting(self: Database) -> Iterator[Any]:
+    def noting(self: Database, **how: Any) -> Iterator[Any]:
         try:
-            with begin(self) as connection:
+            with begin(self, **how) as connection:
                 yield connection
         except Conflict as conflict:
             cause = conflict.__cause__
