@@ -104,23 +104,25 @@ class Pipeline:
                 continue
             for delivery in await self._session.deliveries(room):
                 self._unacked += 1
-                invocation = await self._decode(delivery)
+                try:
+                    invocation = self._decoder.decode(delivery)
+                except ResourceShortage as short:
+                    invocation = await self._decode_later(delivery, short)
                 if isinstance(invocation, DeadLetter):
                     self._commits.put(Result(delivery, invocation))
                 elif not self._poison_trials.take(invocation):
                     self._call_or_commit(invocation)
 
-    async def _decode(self, delivery: Delivery) -> Invocation | DeadLetter:
-        waited = False
+    async def _decode_later(self, delivery: Delivery, short: ResourceShortage) -> Invocation | DeadLetter:
+        """Decode `delivery` once the worker has again what it is short of."""
         while True:
+            await self._context.wait_for_resources(INTAKE, short)
             try:
                 invocation = self._decoder.decode(delivery)
-            except ResourceShortage as short:
-                waited = True
-                await self._context.wait_for_resources(INTAKE, short)
+            except ResourceShortage as still:
+                short = still
             else:
-                if waited:
-                    self._context.end_wait(INTAKE)
+                self._context.end_wait(INTAKE)
                 return invocation
 
     async def _try_suspicious(self) -> None:

@@ -77,16 +77,21 @@ class Transaction(ReadView):
     with `heard_time`, the time that this event gives.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it is made once for each delivery, and passing a dictionary on takes longer
         self,
-        *args: Any,
+        unit: Rows,
+        journal: Actions,
+        *,
+        service: str,
+        action: str,
+        instance: Instance,
+        now: dt.datetime,
         cause: str,
         origin: tuple[str, ...],
         heard_time: dt.datetime | None,
         limits: TimeLimits,
-        **more: Any,
     ) -> None:
-        super().__init__(*args, **more)
+        super().__init__(unit, journal, service=service, action=action, instance=instance, now=now)
         self._cause = cause
         self._origin = origin
         self._heard_time = heard_time

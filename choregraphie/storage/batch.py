@@ -17,7 +17,7 @@ from choregraphie.service.service import Handler, Reads, Schedule, Service
 from choregraphie.service.transaction import ReadView, TimeLimits, Transaction, refusal_after
 from choregraphie.service.verdict import DeadLetter, Done, Verdict
 from choregraphie.storage import inbox, outbox
-from choregraphie.storage.inbox import EventIdentity, Receipt
+from choregraphie.storage.inbox import EventIdentity, Known, Receipt
 from choregraphie.storage.invocation import Invocation, Result, Traced, traced_as_heard
 from choregraphie.storage.joins import Joins
 from choregraphie.storage.journal import Journal
@@ -36,7 +36,7 @@ class Batch:
     now: dt.datetime
     limits: TimeLimits
     traced: Traced = traced_as_heard
-    known: dict[EventIdentity, bytes] = field(default_factory=dict)
+    known: Known = field(default_factory=dict)
     receipts: list[Receipt] = field(default_factory=list)
     outbox_events: list[OutboxEvent] = field(default_factory=list)
 
@@ -122,9 +122,7 @@ class Batch:
             return Result(invocation.delivery, self._repeated(invocation), invocation=invocation)
         outbox_events = self._decide(invocation)
         self.known[invocation.identity] = invocation.body_hash
-        self.receipts.append(
-            Receipt(invocation.identity, invocation.body_hash, invocation.event.TYPE, *invocation.instance)
-        )
+        self.receipts.append(invocation.receipt())
         return Result(invocation.delivery, Done(), outbox_events, invocation)
 
     def _repeated(self, invocation: Invocation) -> Verdict:
@@ -159,7 +157,8 @@ class Batch:
             heard = (tx.heard, tx) if handler.call is None else (tx.heard, tx, invocation.answer)
             events = list(handler.do(*heard))
             state = State.REFUSED if handler.gives_up in [type(event) for event in events] else State.DONE
-            _check_undoing(handler, tx, events)
+            if handler.undoes:
+                _check_undoing(handler, tx, events)
         self.journal.record(self._entry(invocation, state, tx.noted))
         self._log.debug("reaction.done", action=handler.action, says=[event.TYPE for event in events])
         return self._add_to_outbox(events, tx, identity.id, invocation)
@@ -242,7 +241,7 @@ def _gave_up(entry: Entry, event: EventIdentity) -> bool:
 
 def _check_undoing(handler: Handler, tx: Transaction, events: list[Event]) -> None:
     """Raises AssertionError unless an undoing answered, as others wait for it, and undid all that it declares."""
-    if handler.undoes and not events and handler.says():
+    if not events and handler.says():
         raise AssertionError(f"{handler.action} is declared to undo, and did not answer")
     forgotten = {action.__name__ for action in handler.undoes} - tx.undone
     if forgotten:

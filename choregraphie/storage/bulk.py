@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from choregraphie.storage.statements import Prepared, Values
+from choregraphie.storage.statements import Prepared, Values, converted
 
 # The types of the arrays, by those of the columns. Not the columns' own: a cast to VARCHAR(9) cuts a text, and the
 # column itself refuses it.
@@ -89,7 +89,7 @@ class _Arrays:
 
     def run(self, connection: Connection, rows: Sequence[Values]) -> None:
         lists = [
-            [convert(value) for value in values] if convert else [*values]
+            converted(convert, values) if convert else [*values]
             for convert, values in zip(self._converts, zip(*rows, strict=True), strict=True)
         ]
         self._statement.run(connection, *lists)

@@ -6,7 +6,7 @@ An event is identified by its source and id together: an id is unique only withi
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -42,6 +42,7 @@ INBOX = Table(
 )
 
 _KNOWN = Lookup(select(INBOX.c.source, INBOX.c.event_id, INBOX.c.body_hash), INBOX.c.event_id)
+# The columns of the table, which are the fields of a receipt and then the time.
 _RECORD = bulk_insert(INBOX, [column.name for column in INBOX.columns])
 _NAME = (INBOX.c.event_id, INBOX.c.source)
 _OLD = select(*_NAME).where(INBOX.c.dealt_with_at < bindparam("before")).limit(bindparam("most"))
@@ -59,7 +60,8 @@ class EventIdentity(NamedTuple):
 class Receipt(NamedTuple):
     """The inbox row of a handled event, without its time."""
 
-    identity: EventIdentity
+    event_id: str
+    source: str
     body_hash: bytes
     type: str
     saga: str
@@ -71,19 +73,23 @@ def body_hash(body: bytes) -> bytes:
     return hashlib.blake2b(body, digest_size=16).digest()
 
 
-def known(connection: Connection, events: Iterable[EventIdentity]) -> dict[EventIdentity, bytes]:
+# Body hashes by source and id.
+Known = dict[tuple[str, str], bytes]
+
+
+def known(connection: Connection, events: Iterable[EventIdentity]) -> Known:
     """The body hash of each of `events` that was handled, and of other handled events with the same ids."""
     ids = sorted({event.id for event in events})
-    return {EventIdentity(source, id_): bytes(digest) for source, id_, digest in _KNOWN.rows(connection, ids)}
+    return {(source, id_): bytes(digest) for source, id_, digest in _KNOWN.rows(connection, ids)}
 
 
-def handled_hash(known: Mapping[EventIdentity, bytes], event: EventIdentity, body_hash: bytes) -> bytes | None:
+def handled_hash(known: Known, event: EventIdentity, body_hash: bytes) -> bytes | None:
     """The body hash with which `event` was handled, or None when it was not.
 
     A row without a source counts for an event with the same body hash: the body includes the source.
     """
     found = known.get(event)
-    if found is None and known.get(EventIdentity(_SOURCE_UNKNOWN, event.id)) == body_hash:
+    if found is None and known.get((_SOURCE_UNKNOWN, event.id)) == body_hash:
         return body_hash
     return found
 
@@ -95,6 +101,4 @@ def purge(connection: Connection, before: dt.datetime, most: int) -> int:
 
 def record(connection: Connection, receipts: Sequence[Receipt], now: dt.datetime) -> None:
     """Insert the rows of events that were handled at `now`."""
-    _RECORD.run(
-        connection, [(r.identity.id, r.identity.source, r.body_hash, r.type, r.saga, r.key, now) for r in receipts]
-    )
+    _RECORD.run(connection, [(*receipt, now) for receipt in receipts])

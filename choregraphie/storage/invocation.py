@@ -9,7 +9,7 @@ from choregraphie.saga.envelope import Event, Instance
 from choregraphie.saga.trace_context import TraceContext
 from choregraphie.service.service import Handler
 from choregraphie.service.verdict import Verdict
-from choregraphie.storage.inbox import EventIdentity
+from choregraphie.storage.inbox import EventIdentity, Receipt
 from choregraphie.storage.outbox import OutboxEvent
 
 
@@ -41,6 +41,11 @@ class Invocation(NamedTuple):
     answer: Any = None
     failure: Exception | None = None
     commit_unknown: bool = False
+
+    def receipt(self) -> Receipt:
+        """Its inbox row."""
+        source, event_id = self.identity
+        return Receipt(event_id, source, self.body_hash, self.event.TYPE, *self.instance)
 
     def bound(self) -> dict[str, Any]:
         """The fields of every log line about this delivery."""
@@ -80,5 +85,7 @@ def with_commit_unknown(invocations: list[Invocation]) -> list[Invocation]:
 
 def without_result(invocations: list[Invocation], results: list[Result]) -> list[Invocation]:
     """The invocations that have no result, because the database stopped answering half-way."""
+    if len(results) == len(invocations):
+        return []
     dealt_with = {result.delivery.tag for result in results if result.delivery is not None}
     return [invocation for invocation in invocations if invocation.delivery.tag not in dealt_with]

@@ -49,16 +49,16 @@ class Journal:
     def __init__(self, connection: Connection, *, locked: bool = True) -> None:
         self._connection = connection
         self._load = _LOAD_LOCKED if locked else _LOAD
-        self._entries: dict[tuple[Instance, str], Entry] = {}
-        self._new: set[tuple[Instance, str]] = set()
-        self._changed: set[tuple[Instance, str]] = set()
+        # By saga, key and action, which are the first fields of an entry.
+        self._entries: dict[tuple[str, ...], Entry] = {}
+        self._new: set[tuple[str, ...]] = set()
+        self._changed: set[tuple[str, ...]] = set()
 
     def load(self, instances: Iterable[Instance]) -> None:
         """Read the entries of these instances."""
         for saga, keys in keys_by_saga(instances):
             for row in self._load.rows(self._connection, keys, saga):
-                entry = _entry(row)
-                self._entries[entry.instance, entry.action] = entry
+                self._entries[tuple(row[:3])] = _entry(row)
 
     def entries(self) -> list[Entry]:
         """All entries that were read or recorded."""
@@ -66,11 +66,11 @@ class Journal:
 
     def entry(self, instance: Instance, action: str) -> Entry | None:
         """The entry of an action for an instance, or None."""
-        return self._entries.get((instance, action))
+        return self._entries.get((*instance, action))
 
     def record(self, entry: Entry) -> None:
         """Add an entry, or replace the one of the same instance and action."""
-        key = (entry.instance, entry.action)
+        key = entry[:3]
         if key not in self._entries:
             self._new.add(key)
         elif key not in self._new:

@@ -62,18 +62,23 @@ class UnitOfWork:
 
     def write(self) -> None:
         """Write the new and the changed rows, table by table, in key order."""
-        touched = [(key, row) for key, row in self._rows.items() if row is not None and self._differs(key, row)]
-        touched.sort(key=lambda pair: (pair[0][0].TABLE.name, pair[0][1]))
-        for cls in dict.fromkeys(cls for (cls, _), _ in touched):
+        new: dict[type[Row], dict[str, tuple[Any, ...]]] = {}
+        changed: dict[type[Row], dict[str, tuple[Any, ...]]] = {}
+        for key, row in self._rows.items():
+            if row is None:
+                continue
+            cls, primary_key = key
+            before, values = self._before.get(key), shape_of(cls).values(row)
+            if values != before:
+                (new if before is None else changed).setdefault(cls, {})[primary_key] = values
+        for cls in sorted({*new, *changed}, key=lambda cls: cls.TABLE.name):
             statements = _statements_of(cls)
-            shape = statements.shape
-            new = [shape.values(row) for key, row in touched if key[0] is cls and key not in self._before]
-            changed = [shape.values(row) for key, row in touched if key[0] is cls and key in self._before]
-            statements.insert.run(self._connection, new)
-            statements.update.run(self._connection, changed)
+            statements.insert.run(self._connection, _in_key_order(new.get(cls, {})))
+            statements.update.run(self._connection, _in_key_order(changed.get(cls, {})))
 
-    def _differs(self, key: Key, row: Row) -> bool:
-        return self._before.get(key) != shape_of(key[0]).values(row)
+
+def _in_key_order(rows: dict[str, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return [values for _, values in sorted(rows.items())]
 
 
 def unlocked_rows(connection: Connection, cls: type[R], keys: Iterable[str]) -> list[R]:

@@ -3,10 +3,19 @@
 import asyncio
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from choregraphie.broker.lean.content_header import EncodedHeader, body_size
-from choregraphie.broker.lean.frames import BASIC_DELIVER, BODY, HEADER, METHOD, acknowledged, returned_to_queue
+from choregraphie.broker.lean.frames import (
+    BASIC_DELIVER,
+    BODY,
+    HEADER,
+    METHOD,
+    acknowledged,
+    frame_at,
+    returned_to_queue,
+)
 from choregraphie.broker.lean.transport import LeanTransport
 from choregraphie.messaging import Delivery
 
@@ -55,12 +64,13 @@ class LeanConsuming:
         if not self.channel.is_closed:
             self._transport.write(frame)
 
-    def take(self, kind: int, data: bytes, start: int, end: int) -> bool:
+    def take(self, kind: int, data: bytes, start: int, end: int) -> int:
         if kind == METHOD:
             if _METHOD.unpack_from(data, start) != BASIC_DELIVER:
-                return False
+                return 0
             self._method = _deliver(data, start + 4)
-        elif kind == HEADER and self._method is not None:
+            return self._take_content(data, end + 1)
+        if kind == HEADER and self._method is not None:
             payload = data[start:end]
             self._header, self._body_left = EncodedHeader(payload), body_size(payload)
             if not self._body_left:
@@ -68,8 +78,26 @@ class LeanConsuming:
         elif kind == BODY and self._header is not None:
             self._add(data[start:end])
         else:
-            return False
-        return True
+            return 0
+        return end + 1
+
+    def _take_content(self, data: bytes, at: int) -> int:
+        """Take the header that begins at `at` and a body of one frame, as nearly every delivery has them.
+
+        Returns where they end; `at` when they are others or not whole: then each frame is taken by itself.
+        """
+        header = frame_at(data, at)
+        body = frame_at(data, header[3] + 1) if header else None
+        if header is None or body is None or (header[0], body[0]) != (HEADER, BODY):
+            return at
+        if not header[1] == body[1] == self._number:
+            return at
+        payload = data[header[2] : header[3]]
+        if body_size(payload) != body[3] - body[2]:
+            return at
+        self._header = EncodedHeader(payload)
+        self._complete(data[body[2] : body[3]])
+        return body[3] + 1
 
     def _add(self, part: bytes) -> None:
         self._body_left -= len(part)
@@ -101,19 +129,23 @@ def _deliver(data: bytes, at: int) -> tuple[int, bool, str, str]:
     """Tag, redelivered, exchange and routing key of a delivery whose arguments begin at `at`."""
     at += 1 + data[at]  # the consumer tag
     tag, bits = _TAG.unpack_from(data, at)
-    exchange, at = _text(data, at + 9)
-    routing_key, _ = _text(data, at)
+    at += 9
+    middle = at + 1 + data[at]
+    exchange, routing_key = _names(data[at + 1 : middle], data[middle + 1 : middle + 1 + data[middle]])
     return tag, bool(bits & 1), exchange, routing_key
 
 
-def _text(data: bytes, at: int) -> tuple[str, int]:
-    """A short string and where it ends. What is not UTF-8 gets no longer: it may be published again."""
-    end = at + 1 + data[at]
-    found = data[at + 1 : end]
+@lru_cache(maxsize=512)
+def _names(exchange: bytes, routing_key: bytes) -> tuple[str, str]:
+    return _text(exchange), _text(routing_key)
+
+
+def _text(found: bytes) -> str:
+    """What is not UTF-8 gets no longer: it may be published again."""
     try:
-        return found.decode(), end
+        return found.decode()
     except UnicodeDecodeError:
-        return found.decode(errors="replace").replace("\ufffd", "?"), end
+        return found.decode(errors="replace").replace("\ufffd", "?")
 
 
 def _never_called(message: Any) -> None:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -30,42 +30,42 @@ _MANDATORY = b"\x01"
 LONGEST_SHORT_STRING = 255  # bytes; AMQP 0-9-1, 4.2.5.3
 
 
-def split(data: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """The whole frames at the start of `data`: type, channel, and where the payload begins and ends.
+def frame_at(data: bytes, at: int) -> tuple[int, int, int, int] | None:
+    """The frame that begins at `at`: type, channel, where its payload begins and ends. None: it is not whole.
 
     Raises ValueError where no frame can begin.
     """
-    at, available = 0, len(data)
-    while available - at >= AROUND:
-        kind, channel, size = _START.unpack_from(data, at)
-        end = at + AROUND - 1 + size
-        if kind not in (METHOD, HEADER, BODY, HEARTBEAT):
-            raise ValueError(f"{kind} is no type of frame")
-        if end >= available:
-            return
-        if data[end] != END:
-            raise ValueError("a frame does not end")
-        yield kind, channel, at + AROUND - 1, end
-        at = end + 1
+    if len(data) - at < AROUND:
+        return None
+    kind, channel, size = _START.unpack_from(data, at)
+    end = at + AROUND - 1 + size
+    if kind not in (METHOD, HEADER, BODY, HEARTBEAT):
+        raise ValueError(f"{kind} is no type of frame")
+    if end >= len(data):
+        return None
+    if data[end] != END:
+        raise ValueError("a frame does not end")
+    return kind, channel, at + AROUND - 1, end
 
 
-def published(channel: int, message: Outgoing, largest_frame: int) -> Iterator[bytes]:
+def published(channel: int, message: Outgoing, largest_frame: int) -> bytes:
     """The bytes that publish `message`, persistent and mandatory, on `channel`.
 
     `largest_frame`: in bytes; 0 for no limit (AMQP 0-9-1, `connection.tune`).
     """
     body = message.body
     header = content_header(message)
-    yield _publish_method(channel, message.exchange, message.routing_key)
-    yield _START.pack(HEADER, channel, len(header))
-    yield header
+    parts = [
+        _publish_method(channel, message.exchange, message.routing_key),
+        _START.pack(HEADER, channel, len(header)),
+        header,
+        _END,
+    ]
     most = largest_frame - AROUND if largest_frame else max(len(body), 1)
     for at in range(0, len(body), most):
         part = body if len(body) <= most else body[at : at + most]
-        yield _END
-        yield _START.pack(BODY, channel, len(part))
-        yield part
-    yield _END
+        parts += (_START.pack(BODY, channel, len(part)), part, _END)
+    return b"".join(parts)
 
 
 @lru_cache(maxsize=512)
@@ -78,51 +78,53 @@ def content_header(message: Outgoing) -> bytes:
     """The payload of the header frame of `message`: the size of its body and its properties."""
     shown = message.properties
     # In the order of the flags, from the highest bit (0-9-1, 4.2.6.1).
-    fields = (
-        (1 << 15, _known(shown.content_type)),
-        (1 << 14, _known(shown.content_encoding)),
-        (1 << 13, _table(message.headers)),
-        (1 << 12, _PERSISTENT),
-        (1 << 10, _short(shown.correlation_id)),
-        (1 << 8, _milliseconds(message.expiration_ms)),
-        (1 << 7, _short(shown.message_id)),
-        (1 << 6, _instant(shown.timestamp)),
-        (1 << 5, _known(shown.type)),
-        (1 << 3, _known(shown.app_id)),
-    )
-    flags, given = 0, []
-    for flag, encoded in fields:
-        if encoded is not None:
-            flags |= flag
-            given.append(encoded)
-    return _HEADER_START.pack(60, 0, len(message.body), flags) + b"".join(given)
+    flags, given = _first_properties(shown.content_type, shown.content_encoding)
+    if message.headers:
+        flags |= 1 << 13
+        given += _table(message.headers)
+    flags |= 1 << 12
+    given += _PERSISTENT
+    if shown.correlation_id:
+        flags |= 1 << 10
+        given += _short_string(shown.correlation_id)
+    if message.expiration_ms is not None:
+        flags |= 1 << 8
+        given += _short_string(str(message.expiration_ms))
+    if shown.message_id:
+        flags |= 1 << 7
+        given += _short_string(shown.message_id)
+    last_flags, last = _last_properties(shown.timestamp, shown.type, shown.app_id)
+    return _HEADER_START.pack(60, 0, len(message.body), flags | last_flags) + given + last
 
 
-def _table(headers: Mapping[str, Any]) -> bytes | None:
-    if not headers:
-        return None
+# What precedes and what follows the ids is the same for all events of a type in a group, which have one time.
+
+
+@lru_cache(maxsize=64)
+def _first_properties(content_type: str | None, content_encoding: str | None) -> tuple[int, bytes]:
+    return _flagged((1 << 15, _short(content_type)), (1 << 14, _short(content_encoding)))
+
+
+@lru_cache(maxsize=64)
+def _last_properties(timestamp: dt.datetime | None, type_: str | None, app_id: str | None) -> tuple[int, bytes]:
+    instant = b"" if timestamp is None else encode.timestamp(timestamp)
+    return _flagged((1 << 6, instant), (1 << 5, _short(type_)), (1 << 3, _short(app_id)))
+
+
+def _flagged(*properties: tuple[int, bytes]) -> tuple[int, bytes]:
+    """The flags of those of `properties` that are given, and their bytes."""
+    flags = sum(flag for flag, encoded in properties if encoded)
+    return flags, b"".join(encoded for _, encoded in properties)
+
+
+def _table(headers: Mapping[str, Any]) -> bytes:
     # Pamqp writes a byte array of no other type.
     fields = {name: bytearray(value) if isinstance(value, bytes) else value for name, value in headers.items()}
     return encode.field_table(fields)
 
 
-def _short(text: str | None) -> bytes | None:
-    return _short_string(text) if text else None
-
-
-def _milliseconds(number: int | None) -> bytes | None:
-    return None if number is None else _short_string(str(number))
-
-
-@lru_cache(maxsize=8)  # the events of a group have one time
-def _instant(instant: dt.datetime | None) -> bytes | None:
-    return None if instant is None else encode.timestamp(instant)
-
-
-@lru_cache(maxsize=512)
-def _known(text: str | None) -> bytes | None:
-    """A short string that is sent again and again: a type, a service."""
-    return _short(text)
+def _short(text: str | None) -> bytes:
+    return _short_string(text) if text else b""
 
 
 def _short_string(text: str) -> bytes:

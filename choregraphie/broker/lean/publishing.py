@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import struct
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from choregraphie.broker.connection import CONFIRM_SECONDS, LOST_ERRORS
@@ -30,13 +31,17 @@ class _Group:
 
     def __init__(self, messages: Sequence[Outgoing]) -> None:
         self.outcomes: list[PublishOutcome | None] = [None] * len(messages)
-        # As a returned message shows them: a short string is cut, and an empty one is not sent.
-        self.by_id = {
-            short_text(message.properties.message_id or "") or None: number
-            for number, message in enumerate(messages)
-        }
+        self._messages = messages
         self.open = len(messages)
         self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @cached_property
+    def by_id(self) -> dict[str | None, int]:
+        """The messages by the ids that they show when they are returned: cut to a short string, or none."""
+        return {
+            short_text(message.properties.message_id or "") or None: number
+            for number, message in enumerate(self._messages)
+        }
 
     def settle(self, number: int, outcome: PublishOutcome) -> None:
         """A returned message is confirmed too; it stays returned."""
@@ -73,7 +78,7 @@ class LeanPublishing:
             return [PublishOutcome.UNKNOWN] * len(window)
         group = _Group(window)
         # All of it first: the broker numbers what it receives, so a message that cannot be encoded gets no tag.
-        frames = [part for one in window for part in published(self._number, one, self._largest_frame)]
+        frames = [published(self._number, one, self._largest_frame) for one in window]
         for number in range(len(window)):
             self._last_tag += 1
             self._open[self._last_tag] = group, number
@@ -84,7 +89,10 @@ class LeanPublishing:
                 await group.settled
         return [outcome or PublishOutcome.UNKNOWN for outcome in group.outcomes]
 
-    def take(self, kind: int, data: bytes, start: int, end: int) -> bool:
+    def take(self, kind: int, data: bytes, start: int, end: int) -> int:
+        return end + 1 if self._takes(kind, data, start, end) else 0
+
+    def _takes(self, kind: int, data: bytes, start: int, end: int) -> bool:
         if kind == METHOD:
             method = _METHOD.unpack_from(data, start)
             if method == BASIC_ACK:

@@ -10,7 +10,7 @@ import aiormq
 from aiormq import connection as client
 from yarl import URL
 
-from choregraphie.broker.lean.frames import HEARTBEAT_FRAME, split
+from choregraphie.broker.lean.frames import HEARTBEAT_FRAME, frame_at
 
 # The client takes a connection for dead when no frame has come for three heartbeats, and sees none of a lane's.
 SIGN_OF_LIFE_SECONDS = 1.0
@@ -20,8 +20,11 @@ _LIMIT_BYTES = 2**16
 class Lane(Protocol):
     """The reader of the frames of one channel."""
 
-    def take(self, kind: int, data: bytes, start: int, end: int) -> bool:
-        """Take the frame whose payload is `data[start:end]`; False when it is the client's."""
+    def take(self, kind: int, data: bytes, start: int, end: int) -> int:
+        """Take the frame whose payload is `data[start:end]`, and perhaps some that follow.
+
+        Returns where the last of them ends in `data`; 0 when the frame is the client's.
+        """
 
     def flush(self) -> None:
         """All frames of one read of the socket were taken."""
@@ -82,13 +85,14 @@ class _Protocol(asyncio.StreamReaderProtocol):
         data = self._begun + data if self._begun else data
         rest, taken, done = [], False, 0
         try:
-            for kind, channel, start, end in split(data):
+            while (frame := frame_at(data, done)) is not None:
+                kind, channel, start, end = frame
                 lane = self._lanes.get(channel)
-                if lane is not None and lane.take(kind, data, start, end):
-                    taken = True
+                if lane is not None and (after := lane.take(kind, data, start, end)):
+                    taken, done = True, after
                 else:
                     rest.append(data[done : end + 1])
-                done = end + 1
+                    done = end + 1
         except (ValueError, IndexError, struct.error):
             # No AMQP, or no more: what it is, the client finds out.
             self._framed = False

@@ -32,8 +32,8 @@ def inbox_off(patch: pytest.MonkeyPatch) -> None:
     def record(connection: Any, receipts: Any, now: Any) -> None:
         rows = [
             {
-                "event_id": r.identity.id,
-                "source": r.identity.source,
+                "event_id": r.event_id,
+                "source": r.source,
                 "body_hash": r.body_hash,
                 "type": r.type,
                 "saga": r.saga,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from pamqp import body, commands, frame, header
 
 from choregraphie.broker.lean.content_header import EncodedHeader, decoded_by_client
-from choregraphie.broker.lean.frames import acknowledged, published, returned_to_queue, split
+from choregraphie.broker.lean.frames import acknowledged, frame_at, published, returned_to_queue
 from choregraphie.broker.lenient_decoding import install
 from choregraphie.broker.public_lane import _amqp
 from choregraphie.messaging import Outgoing, Properties
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LARGEST_FRAME = 4096
 CHANNEL = 7
@@ -52,6 +55,13 @@ def lenient() -> None:
     install()
 
 
+def split(data: bytes) -> Iterator[tuple[int, int, int, int]]:
+    at = 0
+    while found := frame_at(data, at):
+        yield found
+        at = found[3] + 1
+
+
 def by_client(message: Outgoing) -> bytes:
     """The frames of a message as the client's codec writes them."""
     key = message.routing_key.encode()[:255].decode(errors="ignore")
@@ -66,12 +76,12 @@ def by_client(message: Outgoing) -> bytes:
 @given(messages)
 @settings(deadline=None)
 def test_a_message_is_written_as_the_client_writes_it(message: Outgoing) -> None:
-    assert b"".join(published(CHANNEL, message, LARGEST_FRAME)) == by_client(message)
+    assert published(CHANNEL, message, LARGEST_FRAME) == by_client(message)
 
 
 def test_a_broker_without_a_limit_receives_the_body_in_one_frame() -> None:
     message = Outgoing("", "q", b"x" * 300_000, Properties())
-    kinds = [kind for kind, _, _, _ in split(b"".join(published(CHANNEL, message, 0)))]
+    kinds = [kind for kind, _, _, _ in split(published(CHANNEL, message, 0))]
     assert kinds == [1, 2, 3]
 
 
