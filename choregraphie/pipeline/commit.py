@@ -75,6 +75,8 @@ class CommitStage:
         return results, begun
 
     async def _next_batch(self) -> list[Item]:
+        if self._ready:
+            return self._ready.take()  # without a timer: under load, one is made and cancelled for each batch
         try:
             async with asyncio.timeout(MARK_SECONDS):
                 return await self._ready.next()

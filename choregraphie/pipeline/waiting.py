@@ -28,9 +28,16 @@ class Batches(Generic[T]):
         self._items.append(item)
         self._any.set()
 
+    def __bool__(self) -> bool:
+        return bool(self._items)
+
     async def next(self) -> list[T]:
         """Wait for one item, and take what else is there, up to LARGEST_BATCH items."""
         await self._any.wait()
+        return self.take()
+
+    def take(self) -> list[T]:
+        """Take what is there, up to LARGEST_BATCH items."""
         batch = [self._items.popleft() for _ in range(min(LARGEST_BATCH, len(self._items)))]
         if not self._items:
             self._any.clear()

@@ -1,5 +1,7 @@
 """The services' databases, in memory: opened once per process, reset for each run, read as plain rows."""
 
+from collections.abc import Iterable
+
 from choregraphie import Instant, Settings
 from choregraphie.simulator.final_state import Rows, Tables
 from choregraphie.simulator.scenario import Scenario
@@ -38,6 +40,10 @@ class Databases:
     def rows(self, service: str, table: str) -> Rows:
         """Every row of one table."""
         return self._files[service].rows(table)
+
+    def keys(self, service: str, table: str, types: Iterable[str]) -> set[str]:
+        """The keys of the rows of inbox or outbox that are about an event of `types`."""
+        return self._files[service].keys(table, types)
 
     def instants(self, service: str) -> dict[str, frozenset[str]]:
         """The columns of each table that hold an instant."""

@@ -98,7 +98,7 @@ def _unheard(
 ) -> Iterator[str]:
     for service in choreography.services:
         hears = choreography.reaction(service, type_) is not None
-        if hears and event not in state.inboxes[service] | state.dead_events[service]:
+        if hears and event not in state.inboxes[service] and event not in state.dead_events[service]:
             yield f"{service} never handled {type_} of {key}"
 
 

@@ -1,6 +1,6 @@
 """What the simulator is given: the scenario of a saga, and the parameters of a run that its seed decides."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -117,10 +117,5 @@ class Scenario:
             return sum(row["due"] is not None for row in databases.rows(*saga.table))
         begun: set[str] = set()
         for timed in saga.timed:
-            begun |= _keys(databases.rows(timed.service, "inbox"), {event.TYPE for event in timed.after})
-        return len(begun - _keys(databases.rows(saga.decider, "outbox"), {saga.created.TYPE, saga.cancelled.TYPE}))
-
-
-def _keys(rows: Iterable[Mapping[str, Any]], types: set[str]) -> set[str]:
-    """The keys of the rows that are about an event of `types`."""
-    return {row["key"] for row in rows if row["type"] in types}
+            begun |= databases.keys(timed.service, "inbox", {event.TYPE for event in timed.after})
+        return len(begun - databases.keys(saga.decider, "outbox", {saga.created.TYPE, saga.cancelled.TYPE}))

@@ -51,6 +51,7 @@ class Worker:
         self._store = store
         self._ended = False
         self._passed: Counter[str] = Counter()
+        self._harmless: set[str] = set()
         self._crashed = True
         self._starts = 0
         self._connection: SimulatedSession | None = None
@@ -111,9 +112,12 @@ class Worker:
         if not self._network.randomness.may_occur(Fault.POISON):
             return
         for invocation in group:
-            name = (self._context.service, invocation.identity.id)
-            came_back = invocation.delivery.exchange == requeue(self._context.service)
-            if not came_back and self._network.randomness.occurs(Fault.POISON, *name):
+            event_id = invocation.identity.id
+            if event_id in self._harmless or invocation.delivery.exchange == requeue(self._context.service):
+                continue
+            if not self._network.randomness.occurs(Fault.POISON, self._context.service, event_id):
+                self._harmless.add(event_id)
+            else:
                 self.crash(f"is killed by {invocation.event.TYPE} of {invocation.instance.key}")
                 raise WorkerCrashed(self.name)
 

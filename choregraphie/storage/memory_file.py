@@ -1,6 +1,7 @@
 """A SQLite database in memory, copied and restored as bytes and read as plain rows. For the simulator."""
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Any
 
 from choregraphie.storage.database import Database
@@ -44,6 +45,12 @@ class MemoryFile:
         cursor = self._driver.execute(f"SELECT * FROM {table}")  # noqa: S608 - a name of `tables`
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def keys(self, table: str, types: Iterable[str]) -> set[str]:
+        """The keys of the rows of inbox or outbox that are about an event of `types`."""
+        wanted = set(types)
+        query = f"SELECT key, type FROM {table}"  # noqa: S608 - a name of `tables`
+        return {key for key, type_ in self._driver.execute(query) if type_ in wanted}
 
     def unpublished(self) -> int:
         """How many events of the outbox are not marked as published."""

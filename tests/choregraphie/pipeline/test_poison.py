@@ -46,6 +46,12 @@ def test_a_delivery_that_was_tried_before_is_delayed(harness: ServiceHarness) ->
     assert harness.store.choose_suspect([first, second], untried=True) is second
 
 
+def test_the_first_untried_one_is_found_behind_any_number_of_tried_ones(harness: ServiceHarness) -> None:
+    held = poison_trials(harness, *(order(f"C-{number}") for number in range(9)))
+    chosen = [harness.store.choose_suspect(held, untried=True) for _ in range(10)]
+    assert chosen == [*held, None]
+
+
 def test_trials_expire_with_the_inbox(harness: ServiceHarness) -> None:
     (only,) = poison_trials(harness, order("C-1"))
     harness.store.choose_suspect([only], untried=True)

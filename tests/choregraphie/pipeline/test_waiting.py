@@ -22,6 +22,14 @@ async def test_what_was_put_meanwhile_is_taken_together_and_in_its_order() -> No
             await batches.next()
 
 
+def test_what_is_there_is_taken_without_waiting() -> None:
+    batches: Batches[int] = Batches()
+    assert not batches
+    batches.put(1)
+    assert batches
+    assert (batches.take(), bool(batches)) == ([1], False)
+
+
 async def test_work_that_ends_first_is_finished() -> None:
     assert await finished_before(asyncio.sleep(0), asyncio.Event().wait())
 
