@@ -5,7 +5,6 @@ from choregraphie.broker.connection import connected
 from choregraphie.broker.consumer import RabbitSession, open_session
 from choregraphie.broker.dead_letter_queue import DeadLetterQueues, open_dead_letters
 from choregraphie.broker.deploying import Deployed, deploy, steps
-from choregraphie.broker.lean.transport import unsupported as lean_lane_unsupported
 from choregraphie.broker.management import (
     Answer,
     QueueState,
@@ -19,6 +18,7 @@ from choregraphie.broker.publisher import Publisher, open_publisher
 from choregraphie.broker.server import broker_version
 from choregraphie.broker.stream import RabbitHistory, open_history
 from choregraphie.broker.topology import apply_topology, count_allowed, count_queues, remove_topology
+from choregraphie.broker.transport import unsupported as lean_lane_unsupported
 
 __all__ = [
     "Answer",

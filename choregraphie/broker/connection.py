@@ -21,8 +21,9 @@ from aio_pika.abc import AbstractConnection
 from pamqp import commands
 
 from choregraphie.amqp_url import broker_address
-from choregraphie.broker.lean.transport import LeanTransport, unsupported
+from choregraphie.broker.lean.transport import LeanTransport
 from choregraphie.broker.lenient_decoding import install
+from choregraphie.broker.transport import GatheringTransport, unsupported
 from choregraphie.errors import BrokerRefused, BrokerUnavailable, LoginRefused
 from choregraphie.process.attribution import was_raised_by
 from choregraphie.process.cancellation import cancellations
@@ -193,22 +194,28 @@ class LeanConnection(_Connection):
         self.kwargs["transport_factory"] = self.lane_transport
 
 
+class PublicConnection(_Connection):
+    """A connection for public lanes, which sends together what the client writes in a row."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.kwargs["transport_factory"] = GatheringTransport()
+
+
 def _connection_class(settings: Settings) -> type[_Connection]:
     """The class for the lane that the settings name. Raises BrokerRefused when it is lean and cannot be."""
-    if settings.lane == "public":
-        return _Connection
     if (why := unsupported()) is None:
-        return LeanConnection
+        return PublicConnection if settings.lane == "public" else LeanConnection
     if settings.lane == "lean":
         raise BrokerRefused(f"SAGA_LANE: lean is not possible: {why}")
-    _log_fall_back(why)
+    _log_fall_back("lane.is_public" if settings.lane == "auto" else "lane.sends_each_write", why)
     return _Connection
 
 
 @functools.cache
-def _log_fall_back(why: str) -> None:
+def _log_fall_back(event: str, why: str) -> None:
     """Once in a process."""
-    log.warning("lane.is_public", why=why)
+    log.warning(event, why=why)
 
 
 async def _connect(settings: Settings, name: str) -> AbstractConnection:

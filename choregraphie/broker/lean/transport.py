@@ -1,20 +1,16 @@
 """The transport of a connection with lean lanes: their frames go to them, every other byte to the client."""
 
 import asyncio
-import importlib.metadata
-import inspect
 import struct
 from typing import Any, Protocol
 
-import aiormq
-from aiormq import connection as client
 from yarl import URL
 
 from choregraphie.broker.lean.frames import HEARTBEAT_FRAME, frame_at
+from choregraphie.broker.transport import LIMIT_BYTES, open_transport
 
 # The client takes a connection for dead when no frame has come for three heartbeats, and sees none of a lane's.
 SIGN_OF_LIFE_SECONDS = 1.0
-_LIMIT_BYTES = 2**16
 
 
 class Lane(Protocol):
@@ -30,27 +26,19 @@ class Lane(Protocol):
         """All frames of one read of the socket were taken."""
 
 
-class LeanTransport(client.TransportFactory):
+class LeanTransport:
     """Opens the transport of one connection. `lanes` has the lanes of that connection, by channel."""
 
     def __init__(self) -> None:
         self.lanes: dict[int, Lane] = {}
         self._writer: asyncio.StreamWriter | None = None
 
-    async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def create(self, url: URL, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect; with TLS when the scheme is `amqps`. Raises AMQPConnectionError."""
-        secured = url.scheme == "amqps"
-        contexts = kwargs.pop("ssl_context_provider")
-        context = await contexts.get_context() if secured else None
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit=_LIMIT_BYTES, loop=loop)
+        reader = asyncio.StreamReader(limit=LIMIT_BYTES, loop=loop)
         protocol = _Protocol(reader, loop, self.lanes)
-        try:
-            transport, _ = await loop.create_connection(
-                lambda: protocol, str(url.host), int(url.port or 0), ssl=context, **kwargs
-            )
-        except OSError as error:
-            raise aiormq.exceptions.AMQPConnectionError(*error.args) from error
+        transport = await open_transport(protocol, url, **options)
         self._writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         return reader, self._writer
 
@@ -110,13 +98,3 @@ class _Protocol(asyncio.StreamReaderProtocol):
             lane.flush()
         if self._loop_time() - self._forwarded_at > SIGN_OF_LIFE_SECONDS:
             rest.append(HEARTBEAT_FRAME)
-
-
-def unsupported() -> str | None:
-    """Why the installed client cannot carry a lean lane, or None."""
-    version = importlib.metadata.version("aiormq")
-    if version.split(".")[0] != "7":
-        return f"aiormq {version} is not known; 7 is"
-    if "transport_factory" not in inspect.signature(aiormq.Connection.__init__).parameters:
-        return f"aiormq {version} takes no transport"
-    return None

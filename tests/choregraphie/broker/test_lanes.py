@@ -7,15 +7,16 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from choregraphie import BrokerRefused, Settings
 from choregraphie.broker import connection as connections
-from choregraphie.broker.connection import LOST_ERRORS, LeanConnection, connected
+from choregraphie.broker.connection import LOST_ERRORS, LeanConnection, PublicConnection, connected
 from choregraphie.broker.lanes import open_consuming, open_publishing, publish
 from choregraphie.messaging import Delivery, HeaderValue, Outgoing, Properties, PublishOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from choregraphie.broker.lanes import Consuming, Publishing
     from scripts.nemesis.management import Management
@@ -36,7 +37,7 @@ def lane_settings(request: pytest.FixtureRequest, amqp_url: str) -> Settings:
 @pytest.fixture
 async def connection(lane_settings: Settings) -> AsyncIterator[Any]:
     async with connected(lane_settings, "test") as opened:
-        assert isinstance(opened, LeanConnection) == (lane_settings.lane == "lean")
+        assert isinstance(opened, LeanConnection if lane_settings.lane == "lean" else PublicConnection)
         yield opened
 
 
@@ -91,6 +92,21 @@ async def test_what_is_published_is_received_as_it_was_sent(connection: Any, pub
     assert [delivery.tag for delivery in deliveries] == [1, 2, 3, 4]
     assert dict(deliveries[1].headers) == headers | {"binary": bytearray(b"\x00\xff")}
     assert {delivery.content_type for delivery in deliveries} == {"application/json"}
+
+
+async def test_a_group_is_sent_by_a_few_writes(
+    connection: Any, publishing: Publishing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes, write = 0, asyncio.StreamWriter.write
+
+    def counted(writer: asyncio.StreamWriter, data: bytes) -> None:
+        nonlocal writes
+        writes += 1
+        write(writer, data)
+
+    monkeypatch.setattr(asyncio.StreamWriter, "write", counted)
+    assert {*await publishing.publish([message(number) for number in range(200)])} == {CONFIRMED}
+    assert 0 < writes < 20
 
 
 async def test_nothing_to_publish_takes_no_time(publishing: Publishing) -> None:
@@ -239,12 +255,36 @@ async def test_a_busy_channel_keeps_its_connection_alive(
         assert not connection.is_closed
 
 
-async def test_where_the_client_is_unknown_auto_is_public_and_lean_is_refused(
-    amqp_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def unknown_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """A client that is given no transport. Yields the log's entries."""
     monkeypatch.setattr(connections, "unsupported", lambda: "aiormq 9 is not known; 7 is")
-    async with connected(Settings(amqp_url=amqp_url), "test") as opened:
-        assert not isinstance(opened, LeanConnection)
+    connections._log_fall_back.cache_clear()
+    with capture_logs() as logs:
+        yield logs
+    connections._log_fall_back.cache_clear()
+
+
+async def test_where_the_client_is_unknown_auto_is_public_and_lean_is_refused(
+    amqp_url: str, unknown_client: list[Any]
+) -> None:
+    for _ in range(2):
+        async with connected(Settings(amqp_url=amqp_url, lane="auto"), "test") as opened:
+            assert not isinstance(opened, LeanConnection)
+    assert [entry["event"] for entry in unknown_client] == ["lane.is_public"]
     with pytest.raises(BrokerRefused, match="SAGA_LANE: lean is not possible: aiormq 9 is not known"):
         async with connected(Settings(amqp_url=amqp_url, lane="lean"), "test"):
             pass
+
+
+async def test_where_the_client_is_unknown_the_public_lane_writes_as_the_client_does(
+    amqp_url: str, foreign_client: ForeignClient, unknown_client: list[Any]
+) -> None:
+    foreign_client.declare_queue(QUEUE)
+    async with connected(Settings(amqp_url=amqp_url, lane="public"), "test") as opened:
+        assert not isinstance(opened, PublicConnection)
+        publishing, _ = await open_publishing(opened)
+        assert await publishing.publish([message("a"), message("b")]) == [CONFIRMED] * 2
+        _, received = await consumer(opened)
+        assert [one.properties.message_id for one in await received.until(2)] == ["a", "b"]
+    assert [entry["event"] for entry in unknown_client] == ["lane.sends_each_write"]

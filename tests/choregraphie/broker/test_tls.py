@@ -15,8 +15,10 @@ from choregraphie import BrokerRefused, BrokerUnavailable, Settings
 from choregraphie.broker import connected
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
+
+    SettingsFor = Callable[[int], Settings]
 
 LONG_AGO = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
 
@@ -51,34 +53,38 @@ def authority(tmp_path: Path) -> trustme.CA:
     return ca
 
 
-def settings(port: int, tmp_path: Path, host: str = "localhost") -> Settings:
-    return Settings(amqp_url=f"amqps://u:p@{host}:{port}/?cafile={tmp_path / 'authority.pem'}")
+@pytest.fixture(params=["lean", "public"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> SettingsFor:
+    """The settings for a port of `localhost`, on each lane."""
+    query = f"cafile={tmp_path / 'authority.pem'}"
+    return lambda port: Settings(amqp_url=f"amqps://u:p@localhost:{port}/?{query}", lane=request.param)
 
 
-async def test_a_trusted_broker_receives_amqp_inside_tls(authority: trustme.CA, tmp_path: Path) -> None:
+async def test_a_trusted_broker_receives_amqp_inside_tls(authority: trustme.CA, settings: SettingsFor) -> None:
     async with Listener().running(authority.issue_cert("localhost")) as listener:
         with pytest.raises(BrokerUnavailable):  # the listener is no broker and closes the connection
-            await _connect(settings(listener.port, tmp_path))
+            await _connect(settings(listener.port))
     assert listener.received == [b"AMQP\x00\x00\x09\x01"]
 
 
-async def test_an_expired_certificate_is_refused(authority: trustme.CA, tmp_path: Path) -> None:
+async def test_an_expired_certificate_is_refused(authority: trustme.CA, settings: SettingsFor) -> None:
     expired = authority.issue_cert("localhost", not_before=LONG_AGO, not_after=LONG_AGO + dt.timedelta(days=1))
-    await _refused(expired, tmp_path)
+    await _refused(expired, settings)
 
 
-async def test_a_certificate_for_another_name_is_refused(authority: trustme.CA, tmp_path: Path) -> None:
-    await _refused(authority.issue_cert("elsewhere.invalid"), tmp_path)
+@pytest.mark.usefixtures("authority")
+async def test_an_unknown_authority_is_refused(settings: SettingsFor) -> None:
+    await _refused(trustme.CA().issue_cert("localhost"), settings)
 
 
-async def test_an_unknown_authority_is_refused(authority: trustme.CA, tmp_path: Path) -> None:
-    await _refused(trustme.CA().issue_cert("localhost"), tmp_path)
+async def test_a_certificate_for_another_name_is_refused(authority: trustme.CA, settings: SettingsFor) -> None:
+    await _refused(authority.issue_cert("elsewhere.invalid"), settings)
 
 
-async def _refused(certificate: trustme.LeafCert, tmp_path: Path) -> None:
+async def _refused(certificate: trustme.LeafCert, settings: SettingsFor) -> None:
     async with Listener().running(certificate) as listener:
         with pytest.raises(BrokerRefused, match="certificate"):
-            await _connect(settings(listener.port, tmp_path))
+            await _connect(settings(listener.port))
     assert listener.received == []
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pamqp import body, commands, frame, header, heartbeat
 
 from choregraphie.broker.lean.consuming import LeanConsuming
-from choregraphie.broker.lean.transport import LeanTransport, _Protocol, unsupported
+from choregraphie.broker.lean.transport import LeanTransport, _Protocol
 from choregraphie.messaging import Delivery
 
 LANE, OTHER = 2, 1
@@ -105,10 +103,3 @@ async def test_a_busy_lane_does_not_make_the_client_believe_that_the_broker_is_s
     protocol.data_received(delivered(LANE, 2, b"b"))
     reader.feed_eof()
     assert await reader.read() == b"", "one sign of life a second is enough"
-
-
-@pytest.mark.parametrize(("version", "why"), [("8.0.0", "aiormq 8.0.0 is not known"), ("6.9", "aiormq 6.9")])
-def test_an_unknown_client_carries_no_lane(version: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert unsupported() is None
-    monkeypatch.setattr(importlib.metadata, "version", lambda name: version)
-    assert why in str(unsupported())
