@@ -69,6 +69,12 @@ def _add_run_options(parser: Parser) -> None:
     parser.add_argument(
         "--orchestration", action="store_true", help="the orchestrated saga: its orchestrator is one more worker"
     )
+    parser.add_argument(
+        "--lane",
+        choices=("auto", "lean", "public"),
+        default="auto",
+        help="SAGA_LANE of workers and monitor (default: %(default)s)",
+    )
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument(
         "--faults", default="", metavar="a,b,c", help="only these faults (default: all possible here)"
@@ -107,9 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
     has_disk = _enter_mount_namespace(options, requested, arguments)
     chosen = _possible_faults(options, requested, has_disk=has_disk)
     folder = ROOT / "var" / "chaos" / f"{time.strftime('%Y%m%d-%H%M%S')}-{options.seed}"
-    targets = RunOptions(
-        options.database, options.broker, options.workers, options.mutant, options.seed, has_disk, kind_of(options)
-    )
+    targets = _run_options(options, has_disk=has_disk)
     plan = Plan(options.minutes, options.seed, chosen, options.rate)
     about = f"chaos, seed {options.seed} (faults, calm, checks; less when the faults are short)"
     try:
@@ -123,6 +127,19 @@ def main(arguments: list[str] | None = None) -> int:
     if left_out := sorted(set(requested or FAULTS) - set(chosen)):
         report.notes.append(f"faults left out: {', '.join(left_out)}")
     return report_result(options, report, folder)
+
+
+def _run_options(options: argparse.Namespace, *, has_disk: bool) -> RunOptions:
+    return RunOptions(
+        database=options.database,
+        broker=options.broker,
+        workers=options.workers,
+        mutant=options.mutant,
+        seed=options.seed,
+        disk=has_disk,
+        coordination=kind_of(options),
+        lane=options.lane,
+    )
 
 
 def _possible_faults(options: argparse.Namespace, requested: list[str], *, has_disk: bool) -> list[str]:
@@ -160,7 +177,7 @@ def kind_of(options: argparse.Namespace) -> str:
 
 
 def report_result(options: argparse.Namespace, report: Report, folder: Path) -> int:
-    of_run = {"seed": options.seed, "kind": kind_of(options), "invariants": report.verdicts}
+    of_run = {"seed": options.seed, "kind": kind_of(options), "lane": options.lane, "invariants": report.verdicts}
     content = dataclasses.asdict(report) | of_run
     (folder / "report.json").write_text(json.dumps(content, indent=1, ensure_ascii=False))
     text = report_text(report, options.seed)

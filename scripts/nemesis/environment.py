@@ -81,7 +81,8 @@ class Environment:
         self.env = env | dict(self.settings)
         self.workers = Workers(self.folder, self.env, self.saga.services, self.each, self.program)
         self.client = Client(self.working_url or self.url)
-        of_monitor = {key: self.env[key] for key in ("SAGA_AMQP_URL", "SAGA_COORDINATION")}
+        shared = ("SAGA_AMQP_URL", "SAGA_COORDINATION", "SAGA_LANE")
+        of_monitor = {key: self.env[key] for key in shared if key in self.env}
         self.observer = MonitorObserver(self.folder, of_monitor)
 
     def start(self, seconds: float = 60) -> None:

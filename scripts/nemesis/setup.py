@@ -41,7 +41,10 @@ class SetupError(Exception):
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What to run on. `disk`: the databases get a small disk of their own, which needs a mount namespace."""
+    """What to run on. `disk`: the databases get a small disk of their own, which needs a mount namespace.
+
+    `lane`: SAGA_LANE of the workers and of the monitor.
+    """
 
     database: str
     broker: str
@@ -50,6 +53,7 @@ class RunOptions:
     seed: int
     disk: bool
     coordination: str = CHOREOGRAPHED
+    lane: str = "auto"
 
     @property
     def each(self) -> int:
@@ -61,7 +65,7 @@ def run_chaos(options: RunOptions, plan: Plan, folder: Path, tell: Callable[[str
 
     A failure after the beginning is a violation, so that the evidence is kept.
     """
-    where = f"{options.database} and a {options.broker} broker, {options.coordination}"
+    where = f"{options.database} and a {options.broker} broker, {options.coordination}, lane {options.lane}"
     tell(f"seed {plan.seed}: {len(plan.faults)} kinds of faults for {plan.minutes:g} minutes on {where}")
     (folder / "db").mkdir(parents=True)
     stack = contextlib.ExitStack()
@@ -122,7 +126,7 @@ def _environment(
         each=options.each,
         working_url=f"amqp://{credentials}@{HOST}:{proxy.port}/",
         program=("scripts.nemesis.mutants", options.mutant) if options.mutant else ("services",),
-        settings={"SAGA_DEADLINE": str(DEADLINE_SECONDS)},
+        settings={"SAGA_DEADLINE": str(DEADLINE_SECONDS), "SAGA_LANE": options.lane},
         secrets=[node.password, *([postgres.password] if postgres else [])],
     )
 

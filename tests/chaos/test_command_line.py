@@ -127,6 +127,24 @@ def test_the_evidence_of_a_failed_run_is_kept(
     assert folders[0].exists() == broken
 
 
+def test_the_workers_and_the_monitor_use_the_chosen_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lanes: list[str] = []
+
+    def fake_run(options: RunOptions, plan: Plan, folder: Path, tell: Any) -> Report:
+        folder.mkdir(parents=True)
+        node: Any = SimpleNamespace(password="secret", port=lambda protocol: 1)
+        proxy: Any = SimpleNamespace(port=2)
+        of_run: Any = setup._environment(options, folder, node, proxy, None)
+        lanes.extend(env["SAGA_LANE"] for env in (of_run.workers._env, of_run.observer._env))
+        of_run.gateway.close()
+        return Report()
+
+    monkeypatch.setattr(chaos, "ROOT", tmp_path)
+    monkeypatch.setattr(chaos, "run_chaos", fake_run)
+    assert chaos.main(["--faults", "kill", "--seed", "1", "--lane", "public"]) == 0
+    assert lanes == ["public", "public"]
+
+
 def test_a_report_is_wrapped_between_words_on_a_narrow_terminal() -> None:
     text = report_text(Report(), 1)
     narrow = wrapped(text, 60)
