@@ -198,14 +198,15 @@ def _invocation(
     delivery: Delivery, received: bytes, envelope: Envelope[Event], handler: Handler, service: str
 ) -> Invocation:
     headers = delivery.headers
+    event = envelope.data
     return Invocation(
-        delivery=delivery,
-        handler=handler,
-        event=envelope.data,
-        instance=envelope.data.instance,
-        identity=EventIdentity(envelope.source, envelope.id),
-        body_hash=body_hash(received),
-        time=envelope.time,
+        delivery,
+        handler,
+        event,
+        event.instance,
+        EventIdentity(envelope.source, envelope.id),
+        body_hash(received),
+        envelope.time,
         attempt=attempt_of(delivery, service) if headers else 1,
         trace=received_context(headers) if headers else None,
     )

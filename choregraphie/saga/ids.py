@@ -8,6 +8,7 @@ import datetime as dt
 import hashlib
 import os
 import uuid
+from functools import lru_cache
 
 _NAMESPACE = uuid.UUID("6f0f3a1e-6c8e-5d0a-9b7e-3f5f0d3c1a52").bytes
 _VARIANTS = "89ab"
@@ -27,6 +28,7 @@ def derived_id(*parts: str, time: dt.datetime | None = None) -> str:
     return _written(digest, "5") if time is None else _written(_milliseconds(time) + digest[12:], "8")
 
 
+@lru_cache(maxsize=1)  # a reaction derives several ids from one time
 def _milliseconds(time: dt.datetime) -> str:
     """Since 1970, as 12 digits; what a client gives as the time of an event may be before."""
     return f"{max(0, int(time.timestamp() * 1000)):012x}"
