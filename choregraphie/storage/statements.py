@@ -10,7 +10,8 @@ more processor time for a delivery to stock (2 cores, medians of nine, interleav
          128    1.42                   1.13
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -128,6 +129,21 @@ class Lookup:
 
 # SQLite takes 32 766 variables a statement.
 _LARGEST = 512
+
+
+@contextmanager
+def answered_together(connection: Connection) -> Iterator[None]:
+    """The statements of the block return no rows: a server is waited for once, at the end, not for each of them.
+
+    So an error of one may be raised by a later one, or at the end. Without libpq 14, each is waited for.
+    """
+    driver: Any = connection.dialect.dbapi
+    if connection.dialect.name == "postgresql" and driver.Pipeline.is_supported():
+        own: Any = connection.connection.dbapi_connection
+        with own.pipeline():
+            yield
+    else:
+        yield
 
 
 def cursor_of(connection: Connection) -> Any:

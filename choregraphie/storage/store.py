@@ -25,6 +25,7 @@ from choregraphie.storage.invocation import Invocation, Result, Traced, traced_a
 from choregraphie.storage.outbox import OutboxEvent
 from choregraphie.storage.retention import Retention
 from choregraphie.storage.schedules import Schedules
+from choregraphie.storage.statements import answered_together
 from choregraphie.storage.writability import check_writable
 
 # A transaction that lost against another worker's is tried this often; then its deliveries are retried, and the
@@ -157,8 +158,9 @@ class Store:
                     batch = Batch(self.service, connection, self._now(), self._times, self._traced)
                     batch.open(group)
                     answer = do(batch)
-                    batch.write()
-                    outbox.mark_published(connection, published, batch.now)
+                    with answered_together(connection):
+                        batch.write()
+                        outbox.mark_published(connection, published, batch.now)
                     passing(Place.IN_TRANSACTION)
                 return answer
             except Conflict as conflict:
