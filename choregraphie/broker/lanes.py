@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from aio_pika.abc import AbstractConnection
 
-from choregraphie.broker.connection import LeanConnection, in_time
+from choregraphie.broker.connection import LeanConnection, PublicConnection, in_time
 from choregraphie.broker.lean.consuming import LeanConsuming
 from choregraphie.broker.lean.frames import short_text
 from choregraphie.broker.lean.publishing import LeanPublishing
@@ -53,8 +53,7 @@ class Consuming(Protocol):
 
 async def open_publishing(connection: AbstractConnection) -> tuple[Publishing, Any]:
     """Open a channel with publisher confirms; returns it, and the client's channel below it."""
-    channel = await in_time(connection.channel(publisher_confirms=True, on_return_raises=True))
-    raw: Any = await in_time(channel.get_underlay_channel())
+    raw: Any = await in_time(_client_channel(connection, publisher_confirms=True, on_return_raises=True))
     if isinstance(connection, LeanConnection):
         return LeanPublishing(raw, connection.lane_transport), raw
     return PublicPublishing(raw), raw
@@ -62,12 +61,19 @@ async def open_publishing(connection: AbstractConnection) -> tuple[Publishing, A
 
 async def open_consuming(connection: AbstractConnection, prefetch: int) -> Consuming:
     """Open a channel that receives at most `prefetch` deliveries ahead of their acknowledgement."""
-    channel = await in_time(connection.channel(publisher_confirms=False))
-    raw: Any = await in_time(channel.get_underlay_channel())
+    raw: Any = await in_time(_client_channel(connection, publisher_confirms=False))
     await in_time(raw.basic_qos(prefetch_count=prefetch))
     if isinstance(connection, LeanConnection):
         return LeanConsuming(raw, connection.lane_transport)
     return PublicConsuming(raw)
+
+
+async def _client_channel(connection: AbstractConnection, **options: bool) -> Any:
+    """Open a channel of the client. Raises what the client raises."""
+    if isinstance(connection, PublicConnection):
+        return await connection.lane_channel(**options)
+    channel = await connection.channel(**options)
+    return await channel.get_underlay_channel()
 
 
 async def publish(

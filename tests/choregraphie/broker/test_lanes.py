@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from choregraphie import BrokerRefused, Settings
+from choregraphie import BrokerRefused, BrokerUnavailable, Settings
 from choregraphie.broker import connection as connections
 from choregraphie.broker.connection import LOST_ERRORS, LeanConnection, PublicConnection, connected
 from choregraphie.broker.lanes import open_consuming, open_publishing, publish
@@ -236,6 +236,15 @@ async def test_what_is_acknowledged_after_the_channel_was_closed_ends_no_connect
     with contextlib.suppress(*LOST_ERRORS):
         await consuming.requeue(delivery.tag)
     assert await publishing.publish([message("b")]) == [CONFIRMED]
+
+
+async def test_no_lane_opens_on_a_closed_connection(lane_settings: Settings) -> None:
+    async with connected(lane_settings, "test") as connection:
+        await connection.close()
+        with pytest.raises(BrokerUnavailable):
+            await open_publishing(connection)
+        with pytest.raises(BrokerUnavailable):
+            await open_consuming(connection, 10)
 
 
 async def test_a_busy_channel_keeps_its_connection_alive(
