@@ -153,7 +153,7 @@ def test_without_the_locks_an_answer_is_lost(race: Race, url: str, monkeypatch: 
     write = unit_of_work.UnitOfWork.write
 
     def later(self: Any) -> None:
-        time.sleep(0.01)  # so that another orchestrator reads the row meanwhile
+        time.sleep(0.003)  # so that another orchestrator reads the row meanwhile
         write(self)
 
     monkeypatch.setattr(journal, "_LOAD_LOCKED", journal._LOAD)
