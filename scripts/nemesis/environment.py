@@ -41,10 +41,6 @@ def sqlite_url(folder: Path) -> str:
     return f"sqlite:///{folder}/{{service}}.sqlite3"
 
 
-# A stalled connection, which another fault makes, may last for a minute.
-READY_SECONDS = 180.0
-
-
 @dataclass
 class Environment:
     """Everything that a scenario runs on. `url` leads to the broker itself; workers and client use `working_url`.
@@ -89,12 +85,12 @@ class Environment:
         of_monitor = {key: self.env[key] for key in shared if key in self.env}
         self.observer = MonitorObserver(self.folder, of_monitor)
 
-    def start(self, seconds: float = READY_SECONDS) -> None:
+    def start(self, seconds: float = 60) -> None:
         """Start every worker and wait until each inbox has its consumers."""
         self.workers.start_all()
         self.await_ready(seconds)
 
-    def await_ready(self, seconds: float = READY_SECONDS) -> None:
+    def await_ready(self, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not self.ready():
             if time.monotonic() > deadline:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from scripts.nemesis.environment import Environment
     from scripts.nemesis.targets import Targets
     from scripts.nemesis.workers import Slot
 
 # A worker finishes its work within 25 s and closes its connections within 5 s.
 EXIT_SECONDS = 40.0
+# A worker that nothing hinders works again within seconds, also on a busy machine.
+AGAIN_SECONDS = 20.0
 
 
 class Kill:
@@ -61,8 +65,15 @@ class RollingRestart:
                 slot.process.terminate()
                 targets.environment.workers.await_exit(slot, EXIT_SECONDS)
                 targets.environment.workers.start(slot)
-                targets.environment.await_ready()
+                self._await_ready(targets.environment)
         targets.notes.append(f"restarted {len(targets.environment.workers.slots)} workers in turn")
+
+    def _await_ready(self, environment: Environment) -> None:
+        """Wait until all work, at most AGAIN_SECONDS: another fault that is under way cannot end meanwhile."""
+        end = time.monotonic() + AGAIN_SECONDS
+        while not environment.ready() and time.monotonic() < end:
+            environment.workers.restart_ended()
+            time.sleep(0.2)
 
     def stop(self, targets: Targets) -> None: ...
 
