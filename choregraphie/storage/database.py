@@ -54,6 +54,8 @@ _STATEMENT_ERRORS = ("0A", "21", "22", "2F", "38", "39", "44", "54", "P0")
 _TAKEN = "another worker has this file; for several workers of a service use PostgreSQL"
 # SQLite: conditions that end when another connection finishes, or when there is room again.
 _TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
+# On a full disk SQLite cannot make the file that its connections share, and calls that an I/O error.
+_FULL_AT_OPENING = sqlite3.SQLITE_IOERR_SHMSIZE
 
 
 class Conflict(ChoregraphieError):
@@ -193,7 +195,8 @@ def is_transient(error: Exception, engine: Engine) -> bool:
     origin = getattr(cause, "orig", None) or cause
     if engine.dialect.name == "sqlite":
         # Short of descriptors, SQLite only says that it cannot open the file.
-        return getattr(origin, "sqlite_errorcode", 0) & 0xFF in _TRANSIENT or is_short()
+        code = getattr(origin, "sqlite_errorcode", 0)
+        return code & 0xFF in _TRANSIENT or code == _FULL_AT_OPENING or is_short()
     # psycopg is an extra.
     from choregraphie.storage.connect_errors import is_refusal
     from choregraphie.storage.postgresql import connection_parameters

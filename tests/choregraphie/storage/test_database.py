@@ -1,6 +1,8 @@
 """A service's database: one writer for a file, and a refusal in one line when it cannot be used."""
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,27 @@ def test_a_damaged_database_is_refused(settings: Settings, tmp_path: Path) -> No
     content[8192:20_000] = b"\xa5" * (20_000 - 8192)
     file.write_bytes(content)
     refused(settings)
+
+
+OPEN_WITHOUT_ROOM = """
+import resource, sys
+from choregraphie import Settings
+from choregraphie.storage.database import open_database
+from services.stock import SERVICE
+resource.setrlimit(resource.RLIMIT_FSIZE, (16384, 16384))
+try:
+    open_database(SERVICE, Settings(database_url=sys.argv[1]))
+except Exception as error:
+    print(type(error).__name__)
+"""
+
+
+def test_a_full_disk_is_waited_for_also_by_a_worker_that_starts(settings: Settings) -> None:
+    """Then SQLite cannot make the file that connections share; a limit of sizes stands for the disk."""
+    open_database(STOCK, settings).close()
+    command = [sys.executable, "-c", OPEN_WITHOUT_ROOM, settings.database_url]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.split() == ["DatabaseUnavailable"], ran.stderr
 
 
 def test_the_state_can_be_read_beside_a_running_worker(settings: Settings) -> None:
