@@ -99,7 +99,7 @@ def _unfit(application: Application, settings: Settings) -> Iterator[str]:
 
 
 def _unknown_steps(sagas: Iterable[Choreography], named: Iterable[str]) -> Iterator[str]:
-    # An orchestration brings storage, and with it the half of the start of a program that has none.
+    # This import brings storage, which takes a good part of the start of a program that needs none.
     from choregraphie.orchestration import Orchestrated
 
     orchestrations = [saga.orchestration for saga in sagas if isinstance(saga, Orchestrated)]

@@ -1,10 +1,10 @@
-"""structlog without rich: a program that shows plain tracebacks alone starts a tenth sooner."""
+"""structlog without rich: a program that shows only plain tracebacks starts a tenth sooner."""
 
 import sys
 
 
 def import_structlog() -> None:
-    """Import structlog as where rich is not installed, unless one of them is imported already.
+    """Import structlog as if rich were not installed, unless one of the two is imported already.
 
     structlog imports rich, pygments and attrs for tracebacks that show local variables, and with them the content
     of messages. `logs` asks for plain ones. A start of a worker takes 0.05 s less (docs/performance.md).

@@ -206,7 +206,7 @@ class PublicConnection(_Connection):
     async def lane_channel(self, **options: Any) -> Any:
         """Open a channel of the client that takes the frames of many messages in one turn of the event loop.
 
-        By default it takes ten, three messages, and the connection waits. Raises what the client raises.
+        By default it takes ten, of three messages, and the rest waits. Raises what the client raises.
         """
         if self.transport is None:
             raise aiormq.exceptions.ChannelInvalidStateError("the connection was closed")

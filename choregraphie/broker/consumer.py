@@ -110,7 +110,7 @@ class RabbitSession:
         with contextlib.suppress(*LOST_ERRORS):
             if together:
                 await self._consuming.ack(max(together), multiple=True)
-            for tag in set(tags).difference(together) if len(together) < len(tags) else ():
+            for tag in set(tags).difference(together):
                 await self._consuming.ack(tag, multiple=False)
 
     async def requeue(self, tags: Sequence[int]) -> None:

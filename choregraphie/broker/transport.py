@@ -21,7 +21,7 @@ _Bytes = bytes | bytearray | memoryview
 
 
 class GatheringWriter(asyncio.StreamWriter):
-    """Sends what is written in one turn of the event loop, then holds what follows until nothing more does."""
+    """Sends what is written in one turn of the event loop, then holds what follows until nothing more follows."""
 
     def __init__(
         self,

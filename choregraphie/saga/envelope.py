@@ -239,9 +239,8 @@ _one_time = lru_cache(maxsize=1)(to_milliseconds)  # the events of a group have 
 
 @cache
 def _constant(cls: type[Event], source: str) -> tuple[str, str, Callable[[Event], bytes]]:
-    """What all envelopes of the events of one class have in common, on either side of subject and time.
-
-    With it, what writes the data of these events.
+    """What all envelopes of the events of one class have in common, on either side of subject and time; and the
+    function that writes their data.
     """
     said_by = f'"type":{_json(cls.TYPE)},"source":{_json(source)}'
     read_as = f'"datacontenttype":"{JSON}","dataschema":{_json(cls.schema_urn())}'

@@ -156,8 +156,7 @@ class Batch:
         else:
             heard = (tx.heard, tx) if handler.call is None else (tx.heard, tx, invocation.answer)
             events = list(handler.do(*heard))
-            refused = handler.gives_up is not None and handler.gives_up in map(type, events)
-            state = State.REFUSED if refused else State.DONE
+            state = State.REFUSED if handler.gives_up in [type(event) for event in events] else State.DONE
             if handler.undoes:
                 _check_undoing(handler, tx, events)
         self.journal.record(self._entry(invocation, state, tx.noted))

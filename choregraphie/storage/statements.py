@@ -218,7 +218,7 @@ def _compiled(statement: ClauseElement, parameters: tuple[str, ...], dialect: Di
 
 
 def converted(convert: Convert, values: Values) -> list[Any]:
-    """`convert` of each of `values`, of which there is one; called once when all are one object, as times are."""
+    """`convert` of each of `values`, at least one; called once when all are one object, as times are."""
     if len(set(map(id, values))) == 1:
         return [convert(values[0])] * len(values)
     return [convert(value) for value in values]

@@ -97,6 +97,13 @@ class Environment:
                 raise TimeoutError(f"the workers are not ready after {seconds:.0f} s")
             time.sleep(0.2)
 
+    def restart_until_ready(self, seconds: float) -> None:
+        """Start again what ends, until every worker works, at most `seconds`."""
+        deadline = time.monotonic() + seconds
+        while not self.ready() and time.monotonic() < deadline:
+            self.workers.restart_ended()
+            time.sleep(0.2)
+
     def ready(self) -> bool:
         return all(self.consumers(service) >= self.each for service in self.saga.services)
 

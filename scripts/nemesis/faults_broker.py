@@ -157,10 +157,7 @@ def restart_dead_queues(targets: Targets) -> int:
 
 def republish_everything(targets: Targets, seconds: float = 90) -> None:
     """What an operator does after the broker has lost messages."""
-    deadline = time.monotonic() + seconds
-    while not targets.environment.ready() and time.monotonic() < deadline:
-        targets.environment.workers.restart_ended()
-        time.sleep(0.2)
+    targets.environment.restart_until_ready(seconds)
     time.sleep(TOPOLOGY_SETTLES_SECONDS)
     targets.run_command("outbox", "resend", "--since", "1h")
     targets.environment.client.publish_again([m for m in list(targets.environment.client.messages) if m.confirmed])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from scripts.nemesis import faults_process
+from scripts.nemesis.environment import Environment
 from scripts.nemesis.faults_process import RollingRestart
 
 
@@ -35,9 +37,9 @@ class _Workers:
 def test_workers_that_another_fault_hinders_do_not_stop_it(stalled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faults_process, "AGAIN_SECONDS", 0.5)
     workers = _Workers()
-    targets: Any = SimpleNamespace(
-        environment=SimpleNamespace(workers=workers, ready=lambda: not stalled), notes=[]
-    )
+    environment: Any = SimpleNamespace(workers=workers, ready=lambda: not stalled)
+    environment.restart_until_ready = partial(Environment.restart_until_ready, environment)
+    targets: Any = SimpleNamespace(environment=environment, notes=[])
     RollingRestart().start(targets)
     assert workers.terminated == workers.started == ["stock", "paiement"]
     assert targets.notes == ["restarted 2 workers in turn"]
