@@ -99,5 +99,6 @@ def _try(where: bytes, query: bytes | None, record: int, end: float) -> tuple[bo
 
 
 def _wait(socket: int, end: float, *, writing: bool = False) -> bool:
-    wanted = ([], [socket]) if writing else ([socket], [])
-    return any(select.select(*wanted, [], max(0.0, end - time.monotonic())))
+    poll = select.poll()  # `select.select` takes no descriptor above 1023
+    poll.register(socket, select.POLLOUT if writing else select.POLLIN)
+    return bool(poll.poll(max(0.0, end - time.monotonic()) * 1000))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import socket
 import threading
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -86,6 +88,25 @@ def test_a_refusal_is_recognised_by_its_sqlstate(sqlstate: str, text: str) -> No
         said = refused(url)
     assert text in said
     assert "hush" not in said
+
+
+@pytest.fixture
+def more_than_1024_open_files() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    with ExitStack() as opened_files:
+        opened_files.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        descriptor = 0
+        while descriptor < 1024:
+            descriptor = os.open(os.devnull, os.O_RDONLY)
+            opened_files.callback(os.close, descriptor)
+        yield
+
+
+@pytest.mark.usefixtures("more_than_1024_open_files")
+def test_a_refusal_is_recognised_by_a_program_with_many_open_files() -> None:
+    with speaking("3D000", "la base de données « stock » n'existe pas") as url:
+        refused(url)
 
 
 @pytest.mark.parametrize(
