@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from choregraphie.application import Application
 from choregraphie.errors import BadApplication, ChoregraphieError
+from choregraphie.process.working_directory import working_directory
 from choregraphie.saga.choreography import Choreography
 from choregraphie.settings import APP_KEY, PREFIX
 
@@ -39,10 +40,10 @@ _WRITE_APP = 'write app = "package.module:APP" in it'
 def resolve(argument: str | None, environ: Mapping[str, str], option: str = "--app") -> Application:
     """The application. Raises BadApplication when none is named, or it cannot be imported or used.
 
-    `option` is what a person calls `argument`, for errors.
+    Raises UserError when the working directory was deleted. `option`: what a person calls `argument`, for errors.
     """
-    where, named, folder = (option, argument, Path.cwd()) if argument else _named(environ)
-    here = str(Path.cwd())
+    where, named, folder = (option, argument, working_directory()) if argument else _named(environ)
+    here = str(working_directory())
     for place in (here, str(folder)):
         # An empty entry stands for the working directory.
         if place not in sys.path and not (place == here and "" in sys.path):
@@ -101,7 +102,7 @@ def scenario_of(application: Application) -> "Scenario":
 
 def _named(environ: Mapping[str, str]) -> tuple[str, str, Path]:
     """Where the application is named, as what, and the folder of the file that names it."""
-    here = Path.cwd()
+    here = working_directory()
     if environ.get(APP_KEY):
         return APP_KEY, environ[APP_KEY], here
     for folder in (here, *here.parents):
@@ -132,7 +133,7 @@ def _imported(module: str, where: str) -> ModuleType:
         raise BadApplication(f"{where}: {error}") from error
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
-            remedy = f"correct the name, or work in the folder that holds it (this is {Path.cwd()})"
+            remedy = f"correct the name, or work in the folder that holds it (this is {working_directory()})"
             raise BadApplication(f"{where}: there is no module {error.name}; {remedy}") from error
         text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise BadApplication(f"{where}: {module} cannot be imported: {text}{_place(error)}") from error

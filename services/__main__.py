@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 gc.disable()  # nothing that is imported becomes garbage; looking for it takes a third of the start
 try:
-    from choregraphie import BadApplication
+    from choregraphie import UserError
     from choregraphie.cli.main import main as run_command_line
     from choregraphie.process.stdout_errors import open_missing_streams
     from choregraphie.resolution import load
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code: 0 success, 1 negative result, 2 usage or configuration error."""
     try:
         application = load("services.application:APP", "services")
-    except BadApplication as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return 2
     return run_command_line(application, arguments)

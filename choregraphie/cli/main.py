@@ -11,6 +11,7 @@ from choregraphie import BrokerUnavailable, DatabaseUnavailable, UserError
 from choregraphie.application import Application
 from choregraphie.logs import silence_the_client
 from choregraphie.process.stdout_errors import output_lost
+from choregraphie.process.working_directory import working_directory
 from choregraphie.resolution import check_declarations
 from choregraphie.terminal.arguments import Parser
 
@@ -42,6 +43,7 @@ def main(application: Application, arguments: Sequence[str] | None = None, *, fl
     options = _parser(application, arguments[0] if arguments else "", flat=flat).parse_args(arguments)
     silence_the_client()
     try:
+        working_directory()  # without it, each path of a setting would seem to be missing
         if options.only_sound:
             check_declarations(application)
         code = int(options.do(options, application.read_settings(os.environ)))

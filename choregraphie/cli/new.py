@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from choregraphie.errors import UserError
+from choregraphie.process.working_directory import working_directory
 from choregraphie.scaffold import write_project
 from choregraphie.terminal.arguments import Parser
 
@@ -44,6 +45,7 @@ def new(arguments: Sequence[str]) -> int:
     parser.add_argument("name", metavar="NAME", help="of the project, its folder and its package")
     name = parser.parse_args(arguments).name
     try:
+        working_directory()
         folder = write_project(name, Path())
     except UserError as error:
         print(f"choregraphie: {error}", file=sys.stderr)
