@@ -117,6 +117,8 @@ def _app_in(file: Path) -> str | None:
         found: Any = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadApplication(f"{file}: cannot be read: {error}") from None
+    except RecursionError:
+        raise BadApplication(f"{file}: cannot be read: nested too deeply") from None
     for name in ("tool", "choregraphie", "app"):
         if not isinstance(found, dict):
             raise BadApplication(f"{file}: [tool.choregraphie] is not a table; {_WRITE_APP}")

@@ -38,3 +38,5 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         detail = getattr(error, "strerror", None) or str(error)
         raise DatabaseRefused(f"SAGA_CATALOGUE {path}: {detail}") from None
+    except RecursionError:
+        raise DatabaseRefused(f"SAGA_CATALOGUE {path}: nested too deeply") from None

@@ -147,6 +147,12 @@ def test_a_project_file_that_is_no_toml(refused: Callable[..., str], tmp_path: P
     assert refused().startswith(f"{file}: cannot be read: ")
 
 
+def test_a_project_file_that_is_nested_too_deeply(refused: Callable[..., str], tmp_path: Path) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text("x = " + "[" * 10_000)
+    assert refused() == f"{file}: cannot be read: nested too deeply"
+
+
 def test_the_project_file_is_named_as_the_place(refused: Callable[..., str], tmp_path: Path) -> None:
     file = tmp_path / "pyproject.toml"
     file.write_text('[tool.choregraphie]\napp = "essai:APP"\n')

@@ -52,6 +52,7 @@ def test_a_catalogue_fills_a_database_once(tmp_path: Path) -> None:
     [
         (STOCK, b"[produits\n"),
         (STOCK, b"\xff\xfe"),
+        (STOCK, b"produits = " + b"[" * 10_000),
         (STOCK, b'[produits]\nVIS = "many"\n'),
         (STOCK, b"[produits]\nVIS = -1\n"),
         (STOCK, b"[produits]\nVIS = 1.5\n"),
