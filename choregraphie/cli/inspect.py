@@ -1,14 +1,15 @@
 """`inspect`: shows the business state of a service beside a running worker."""
 
 import argparse
-import json
 from typing import Any
 
+from pydantic_core import to_json
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from choregraphie.application import Application
 from choregraphie.cli.selection import add_names, with_databases
+from choregraphie.errors import UserError
 from choregraphie.settings import Settings
 from choregraphie.storage.database import business_state
 from choregraphie.terminal.formats import format_amount, format_count
@@ -23,7 +24,10 @@ def add(verbs: Any, application: Application) -> None:
     )
     add_names(inspect, application)
     inspect.add_argument(
-        "--json", action="store_true", help="for programs; of several services, one document keyed by service"
+        "--json",
+        action="store_true",
+        help="for programs; of several services, one document keyed by service. What JSON lacks is text: times in"
+        " ISO 8601, amounts as they are, bytes in base64, NaN",
     )
     inspect.set_defaults(do=_inspect)
 
@@ -32,12 +36,20 @@ def _inspect(options: argparse.Namespace, settings: Settings) -> int:
     states = {service.name: business_state(service, settings) for service in with_databases(options, settings)}
     if options.json:
         (first, *others) = states.values()
-        print(json.dumps(states if others else first, ensure_ascii=False))
+        print(_json(states if others else first))
         return 0
     for name, state in states.items():
         for title, content in state.items():
             console_of().print(_table(f"{name}: {title}", content))
     return 0
+
+
+def _json(content: dict[str, Any]) -> str:
+    """The content as JSON; what JSON lacks is text. Raises UserError for what has no text either."""
+    try:
+        return to_json(content, inf_nan_mode="strings", bytes_mode="base64").decode()
+    except ValueError as error:
+        raise UserError(f"inspect: what it shows cannot be written as JSON: {error}") from None
 
 
 def _table(title: str, content: dict[str, Any]) -> RenderableType:
