@@ -6,6 +6,7 @@ from typing import Any
 
 from choregraphie.prover.formats import dot, mermaid, svg
 from choregraphie.prover.graph import Graph, graph_of
+from choregraphie.prover.identifiers import identifiers
 from choregraphie.prover.operations import ReceiveOperation, receive_operations, said_by_service
 from choregraphie.saga.choreography import Choreography, EventClass
 from choregraphie.saga.envelope import CONTENT_TYPE
@@ -66,6 +67,7 @@ def document(
     operations = [*receive_operations(service, choreography)]
     heard = [one.event for one in operations]
     said = said_by_service(service, choreography)
+    words = identifiers([*heard, *said], lambda event: event.TYPE)
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -77,17 +79,13 @@ def document(
         "defaultContentType": CONTENT_TYPE,
         "channels": {event.TYPE: _channel(event) for event in dict.fromkeys((*heard, *said))},
         "operations": {
-            **{f"hear_{_word(one.event)}": _hear(service, one, delays) for one in operations},
-            **{f"say_{_word(event)}": _say(event) for event in said},
+            **{f"hear_{words[one.event]}": _hear(service, one, delays) for one in operations},
+            **{f"say_{words[event]}": _say(event) for event in said},
         },
         "components": {
             "messages": {e.TYPE: _message(e, choreography.noun[0]) for e in dict.fromkeys((*heard, *said))}
         },
     }
-
-
-def _word(event: EventClass) -> str:
-    return event.TYPE.replace(".", "_")
 
 
 def _channel(event: EventClass) -> dict[str, Any]:

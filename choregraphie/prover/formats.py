@@ -6,7 +6,8 @@ The SVG needs no program, font or script from outside, and follows the reader's 
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
-from choregraphie.prover.graph import KINDS, Graph, Kind, Node, identifier, in_lane
+from choregraphie.prover.graph import KINDS, Graph, Kind, Node, in_lane
+from choregraphie.prover.identifiers import identifiers
 from choregraphie.prover.layout import BOX, Box, Connector, Drawing, Lane, lay_out
 
 # Readable on a light and on a dark page: mid-tones for the lines, the page's own colour as background.
@@ -33,8 +34,8 @@ def mermaid(graph: Graph) -> str:
 
 def _mermaid(graph: Graph) -> Iterator[str]:
     yield "flowchart LR"
-    for lane in graph.lanes:
-        yield f'    subgraph lane_{identifier(lane)}["{_lane_title(lane, graph)}"]'
+    for lane, key in _lane_keys(graph, "lane").items():
+        yield f'    subgraph {key}["{_lane_title(lane, graph)}"]'
         yield from (f"        {_mermaid_node(node)}" for node in in_lane(graph.nodes, lane))
         yield "    end"
     dotted = {Kind.CLOCK, Kind.NOTE}
@@ -51,6 +52,11 @@ def _mermaid_node(node: Node) -> str:
     return f"{node.key}([{node.label}])" if node.kind in ROUND else f"{node.key}[{node.label}]"
 
 
+def _lane_keys(graph: Graph, prefix: str) -> dict[str, str]:
+    """The identifier of each lane; no node has it."""
+    return identifiers(graph.lanes, lambda lane: f"{prefix}_{lane}", taken=graph.by_key)
+
+
 def _lane_title(lane: str, graph: Graph) -> str:
     return f"{lane}, decides" if lane == graph.decider else lane
 
@@ -65,8 +71,8 @@ def _dot(graph: Graph) -> Iterator[str]:
     yield '    graph [rankdir=LR, bgcolor="transparent", fontname="sans-serif"];'
     yield '    graph [fontcolor="#7a8594", color="#7a8594"];'
     yield '    node [shape=box, style=rounded, fontname="monospace", fontsize=11, fontcolor="#7a8594"];'
-    for lane in graph.lanes:
-        yield f"    subgraph cluster_{identifier(lane)} {{"
+    for lane, key in _lane_keys(graph, "cluster").items():
+        yield f"    subgraph {key} {{"
         yield f'        label="{_lane_title(lane, graph)}";'
         for node in in_lane(graph.nodes, lane):
             yield f'        {node.key} [label="{node.label}", color="{COLOURS[node.kind]}"];'

@@ -1,10 +1,10 @@
 """The choreography as a graph: one lane by speaker, and an arrow from each event to its answers. Pure."""
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from choregraphie.prover.identifiers import identifiers
 from choregraphie.saga.choreography import Choreography, EventClass, Reaction
 
 
@@ -64,22 +64,33 @@ def graph_of(choreography: Choreography) -> Graph:
     arrow are left out, because they occur only when another event has overtaken the first one: from the first
     event to what the decider may say on hearing it, and from the other events to a deadline that the first starts.
     """
-    nodes = [_event(event, choreography) for event in choreography.events]
-    nodes += [Node(_clock(timed.service), timed.service, "deadline", Kind.CLOCK) for timed in choreography.timed]
-    nodes += [Node(_join(r), r.service, "all", Kind.JOIN) for r in choreography.reactions if len(r.awaits) > 1]
-    nodes += [
-        Node(_note(reaction), reaction.service, "takes note", Kind.NOTE)
-        for reaction in choreography.reactions
-        if not reaction.says
-    ]
-    arrows = tuple(dict.fromkeys(_arrows(choreography)))
+    described = dict.fromkeys(_described(choreography))
+    arrows = dict.fromkeys(_arrows(choreography))
+    ends = (end for arrow in arrows for end in arrow)
+    keys = identifiers([*(item for item, *_ in described), *ends], lambda item: "_".join(item[:3]))
+    nodes = tuple(Node(keys[item], lane, label, kind) for item, lane, label, kind in described)
     # An unfinished declaration may lack a step; it is drawn all the same.
     lanes = tuple(dict.fromkeys((*choreography.speakers, *(node.lane for node in nodes))))
-    return Graph(lanes, choreography.decider, tuple(dict.fromkeys(nodes)), arrows)
+    arrows_by_key = tuple((keys[source], keys[target]) for source, target in arrows)
+    return Graph(lanes, choreography.decider, nodes, arrows_by_key)
 
 
-def _event(event: EventClass, choreography: Choreography) -> Node:
-    return Node(_key(event), event.SAID_BY, event.TYPE, _kind(event, choreography))
+# What a node stands for. Its key is made of the first three texts; the others tell it apart.
+_Item = tuple[str, ...]
+
+
+def _described(choreography: Choreography) -> Iterator[tuple[_Item, str, str, Kind]]:
+    """Each node as its item, lane, label and kind."""
+    for event in choreography.events:
+        yield _event(event), event.SAID_BY, event.TYPE, _kind(event, choreography)
+    for timed in choreography.timed:
+        yield _clock(timed.service), timed.service, "deadline", Kind.CLOCK
+    for reaction in choreography.reactions:
+        if len(reaction.awaits) > 1:
+            yield _join(reaction), reaction.service, "all", Kind.JOIN
+    for reaction in choreography.reactions:
+        if not reaction.says:
+            yield _note(reaction), reaction.service, "takes note", Kind.NOTE
 
 
 def _kind(event: EventClass, choreography: Choreography) -> Kind:
@@ -90,44 +101,43 @@ def _kind(event: EventClass, choreography: Choreography) -> Kind:
     return Kind.UNDOING if event.TYPE in choreography.undoing_types else Kind.FORWARD
 
 
-def _arrows(choreography: Choreography) -> Iterator[tuple[str, str]]:
+def _arrows(choreography: Choreography) -> Iterator[tuple[_Item, _Item]]:
     for timed in choreography.timed:
         starts = choreography.starts
         for event in (starts,) if starts in timed.after else timed.after:
-            yield _key(event), _clock(timed.service)
+            yield _event(event), _clock(timed.service)
         for event in timed.says:
-            yield _clock(timed.service), _key(event)
+            yield _clock(timed.service), _event(event)
     for reaction in choreography.reactions:
         if reaction.decision and reaction.awaits == (choreography.starts,):
             continue
-        cause = _key(reaction.awaits[0])
+        cause = _event(reaction.awaits[0])
         if len(reaction.awaits) > 1:
             cause = _join(reaction)
-            yield from ((_key(event), cause) for event in reaction.awaits)
-        yield from ((cause, _key(event)) for event in reaction.says)
+            yield from ((_event(event), cause) for event in reaction.awaits)
+        yield from ((cause, _event(event)) for event in reaction.says)
         if not reaction.says:
             yield cause, _note(reaction)
 
 
-def identifier(name: str) -> str:
-    """`name` made of letters, digits and underscores: in Mermaid and DOT, other characters are syntax."""
-    return re.sub(r"\W", "_", name)
+def _event(event: EventClass) -> _Item:
+    return (event.TYPE,)
 
 
-def _key(event: EventClass) -> str:
-    return identifier(event.TYPE)
+def _clock(service: str) -> _Item:
+    return service, "clock"
 
 
-def _clock(service: str) -> str:
-    return f"{identifier(service)}_clock"
+def _note(reaction: Reaction) -> _Item:
+    return reaction.service, "notes", *_types(reaction)
 
 
-def _note(reaction: Reaction) -> str:
-    return f"{identifier(reaction.service)}_notes_{_key(reaction.awaits[0])}"
+def _join(reaction: Reaction) -> _Item:
+    return reaction.service, "joins", *_types(reaction)
 
 
-def _join(reaction: Reaction) -> str:
-    return f"{identifier(reaction.service)}_joins_{_key(reaction.awaits[0])}"
+def _types(reaction: Reaction) -> _Item:
+    return tuple(event.TYPE for event in reaction.awaits)
 
 
 def columns(graph: Graph) -> dict[str, int]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from choregraphie.orchestration.declaration import Notice, Orchestration, Step
-from choregraphie.prover.promela_names import all_of, any_of, identifiers
+from choregraphie.prover.identifiers import identifiers
+from choregraphie.prover.promela_names import all_of, any_of
 from choregraphie.saga.choreography import EventClass
 
 

@@ -1,12 +1,9 @@
 """The names of a choreography's state in Promela, and the conditions that its model and its rules share. Pure."""
 
-import re
-from collections.abc import Callable, Hashable, Iterable
-from typing import TypeVar
+from collections.abc import Iterable
 
+from choregraphie.prover.identifiers import identifiers
 from choregraphie.saga.choreography import Choreography, Deadline, EventClass, Reaction
-
-T = TypeVar("T", bound=Hashable)
 
 
 class Names:
@@ -118,19 +115,6 @@ class Names:
 
     def _heard_one(self, decisions: list[Reaction], now: Reaction | None) -> str:
         return "true" if now in decisions else any_of(map(self.heard, decisions))
-
-
-def identifiers(items: Iterable[T], text: Callable[[T], str]) -> dict[T, str]:
-    """A Promela identifier for each item, made from its text; a number tells apart those that would be equal."""
-    found: dict[T, str] = {}
-    for item in dict.fromkeys(items):
-        name = base = re.sub(r"[^a-zA-Z0-9]", "_", text(item))
-        number = 1
-        while name in found.values():
-            number += 1
-            name = f"{base}_{number}"
-        found[item] = name
-    return found
 
 
 def any_of(conditions: Iterable[str]) -> str:
