@@ -107,6 +107,7 @@ class Processes:
         chosen = [name for name in names or tuple(self._running) if name in self._running]
         end([_identity(self._running[name]) for name in chosen])
         for name in chosen:
+            self._running[name].poll()  # it has been reaped; Popen would warn otherwise
             # Afterwards: an interruption until here ends all of them again.
             del self._running[name]
 

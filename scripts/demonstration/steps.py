@@ -16,12 +16,12 @@ from saga_monitor.projection.queries import Queries, SagaSummary
 from scripts.demonstration.broker import Broker
 from scripts.demonstration.processes import ROOT, DemoError, Processes
 from scripts.demonstration.scenarios import Scenario
-from scripts.probes import port_is_free
 
 PATIENCE_SECONDS = 180
 POLL_SECONDS = 0.1
 # The port of the monitor's web page, unless it is taken.
 WEB_PORT = 8787
+_PAGE = "web page"
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,17 @@ def await_end(context: ScenarioContext, queries: Queries, scenario: Scenario) ->
 
 
 def serve_page(context: ScenarioContext) -> str:
-    """Start the web page. Returns its address. Raises DemoError."""
-    port = WEB_PORT if port_is_free(WEB_PORT) else 0
-    log = context.processes.start_in_background("web page", "saga_monitor", "serve", "--port", str(port))
+    """Start the web page, on a free port where its own is taken. Returns its address. Raises DemoError."""
+    try:
+        return _serve_page_on(WEB_PORT, context)
+    except DemoError:
+        # Only the page itself can tell that its port is free. What else ended it ends it again.
+        context.processes.end(_PAGE)
+        return _serve_page_on(0, context)
+
+
+def _serve_page_on(port: int, context: ScenarioContext) -> str:
+    log = context.processes.start_in_background(_PAGE, "saga_monitor", "serve", "--port", str(port))
     end = time.monotonic() + PATIENCE_SECONDS
     while not (address := re.search(r"http://\S+", log.read_text(errors="replace"))):
         context.processes.check()
