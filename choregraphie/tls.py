@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -29,6 +30,8 @@ _REFUSES_OURS = (
     "UNSUPPORTED_CERTIFICATE",
     "HANDSHAKE_FAILURE",
 )
+# What a server that speaks TLS answers begins with: a handshake or an alert (RFC 8446, 5.1).
+_RECORDS = (b"\x16\x03", b"\x15\x03")
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
 
 
@@ -157,6 +160,30 @@ async def refusal_of(host: str, port: int, options: Mapping[str, str]) -> str | 
         if writer is not None:
             writer.transport.abort()
     return None
+
+
+async def speaks_tls(host: str, port: int) -> bool:
+    """Whether a server that listens there answers the beginning of a TLS handshake. Asks it."""
+    writer = None
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(_client_hello(host))
+            return await reader.readexactly(len(_RECORDS[0])) in _RECORDS
+    except (OSError, EOFError):
+        return False
+    finally:
+        if writer is not None:
+            writer.transport.abort()
+
+
+def _client_hello(host: str) -> bytes:
+    """The first bytes of a TLS handshake with `host`."""
+    sent = ssl.MemoryBIO()
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(ssl.MemoryBIO(), sent, server_hostname=host)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    return sent.read()
 
 
 def handshake_refusal(

@@ -23,12 +23,13 @@ from pamqp import commands
 from choregraphie.amqp_url import broker_address
 from choregraphie.broker.lean.transport import LeanTransport
 from choregraphie.broker.lenient_decoding import install
+from choregraphie.broker.refused_tls import tls_refusal
 from choregraphie.broker.transport import GatheringTransport, unsupported
 from choregraphie.errors import BrokerRefused, BrokerUnavailable, LoginRefused
 from choregraphie.process.attribution import was_raised_by
 from choregraphie.process.cancellation import cancellations
 from choregraphie.settings import Settings
-from choregraphie.tls import distrust, refusal_of
+from choregraphie.tls import distrust
 
 CALL_SECONDS = 10
 CONFIRM_SECONDS = 30
@@ -38,10 +39,7 @@ CLOSE_SECONDS = 2
 _FRAMES_AT_ONCE = 600
 
 # Errors after which another try would get the same answer.
-_LOGIN_REFUSALS = (
-    aiormq.exceptions.AuthenticationError,
-    aiormq.exceptions.ProbableAuthenticationError,
-)
+_LOGIN_REFUSALS = (aiormq.exceptions.AuthenticationError, aiormq.exceptions.ProbableAuthenticationError)
 _REFUSALS = (
     *_LOGIN_REFUSALS,
     aiormq.exceptions.ConnectionNotAllowed,
@@ -244,6 +242,6 @@ async def _connect(settings: Settings, name: str) -> AbstractConnection:
     except BrokerRefused as error:
         raise type(error)(f"SAGA_AMQP_URL, {address.user} at {address.place}: {error}") from error
     except BrokerUnavailable as error:
-        if address.secured and (why := await refusal_of(address.host, address.port, address.options)):
+        if why := await tls_refusal(address, error.__cause__):
             raise BrokerRefused(f"SAGA_AMQP_URL, {address.user} at {address.place}: {why}") from error
         raise BrokerUnavailable(f"{address.place}: {error}") from error

@@ -98,6 +98,14 @@ BAD = [
 ]
 
 
+@pytest.mark.parametrize("lane", ["lean", "public"])
+async def test_a_clear_text_url_of_the_tls_port_is_refused(node: TlsNode, lane: Literal["lean", "public"]) -> None:
+    settings = Settings(amqp_url=f"amqp://guest:guest@localhost:{node.amqps}/", lane=lane)
+    with pytest.raises(BrokerRefused, match=r"it speaks TLS there; write amqps:// in the URL$"):
+        async with connected(settings, "test"):
+            pass
+
+
 @pytest.mark.parametrize(("own", "authority", "host", "why"), BAD)
 @pytest.mark.parametrize("lane", ["lean", "public"])
 async def test_a_broker_that_cannot_be_trusted_or_does_not_trust_us_is_refused(

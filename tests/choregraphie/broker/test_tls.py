@@ -81,6 +81,52 @@ async def test_a_certificate_for_another_name_is_refused(authority: trustme.CA, 
     await _refused(authority.issue_cert("elsewhere.invalid"), settings)
 
 
+@pytest.fixture(params=["lean", "public"])
+def clear(request: pytest.FixtureRequest) -> SettingsFor:
+    """The same without TLS."""
+    return lambda port: Settings(amqp_url=f"amqp://u:p@localhost:{port}/", lane=request.param)
+
+
+async def test_a_clear_text_url_of_a_tls_port_is_refused(authority: trustme.CA, clear: SettingsFor) -> None:
+    async with Listener().running(authority.issue_cert("localhost")) as listener:
+        with pytest.raises(BrokerRefused) as caught:
+            await _connect(clear(listener.port))
+    place = f"u at localhost:{listener.port}"
+    assert str(caught.value) == f"SAGA_AMQP_URL, {place}: it speaks TLS there; write amqps:// in the URL"
+    assert listener.received == []
+
+
+@contextlib.asynccontextmanager
+async def answering(answer: bytes) -> AsyncIterator[int]:
+    """The port of a server without TLS that answers each connection with these bytes and closes it."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(8)
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["nothing", "HTTP"])
+async def test_a_server_that_ends_connections_is_away(answer: bytes, clear: SettingsFor) -> None:
+    async with answering(answer) as port:
+        with pytest.raises(BrokerUnavailable):
+            await _connect(clear(port))
+
+
+@pytest.mark.usefixtures("authority")
+async def test_a_tls_url_of_a_clear_text_port_is_refused(settings: SettingsFor) -> None:
+    """A broker answers what is no AMQP with the version that it speaks."""
+    async with answering(b"AMQP\x00\x00\x09\x01") as port:
+        with pytest.raises(BrokerRefused, match=r"it does not speak TLS there; name its TLS port$"):
+            await _connect(settings(port))
+
+
 async def _refused(certificate: trustme.LeafCert, settings: SettingsFor) -> None:
     async with Listener().running(certificate) as listener:
         with pytest.raises(BrokerRefused, match="certificate"):
