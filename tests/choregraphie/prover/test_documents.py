@@ -1,15 +1,16 @@
 """The generated documents are valid, and the copies in docs/ are up to date."""
 
+import importlib
 import itertools
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
 
-import jsonschema
 import pytest
 
 from choregraphie.cli.choreography import DELAYS
@@ -54,12 +55,18 @@ def test_docs_hold_no_outdated_document() -> None:
     assert held == {name for name in GENERATED if "/" in name}
 
 
+@pytest.fixture(scope="module")
+def jsonschema() -> ModuleType:
+    """Imported late: it takes seconds, and each process of a run reads every file of tests."""
+    return importlib.import_module("jsonschema")
+
+
 @pytest.mark.parametrize("name", ASYNCAPI)
-def test_an_asyncapi_document_is_valid_by_the_official_schema(name: str) -> None:
+def test_an_asyncapi_document_is_valid_by_the_official_schema(jsonschema: ModuleType, name: str) -> None:
     jsonschema.Draft7Validator(OFFICIAL).validate(ASYNCAPI[name])
 
 
-def test_the_official_schema_refuses_an_invalid_document() -> None:
+def test_the_official_schema_refuses_an_invalid_document(jsonschema: ModuleType) -> None:
     wrong: Any = json.loads(json.dumps(ASYNCAPI["stock"]))
     wrong["operations"]["say_stock_libere"]["bindings"]["amqp"]["deliveryMode"] = 3
     assert not jsonschema.Draft7Validator(OFFICIAL).is_valid(wrong)
@@ -91,7 +98,7 @@ def test_an_asyncapi_document_names_exchanges_and_queues_of_the_topology(name: s
 
 
 @pytest.mark.parametrize("type_", SCHEMAS)
-def test_a_schema_is_valid_and_accepts_the_example_of_its_event(type_: str) -> None:
+def test_a_schema_is_valid_and_accepts_the_example_of_its_event(jsonschema: ModuleType, type_: str) -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMAS[type_])
     example = json.loads((ROOT / "contracts" / "examples" / f"{type_}.json").read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(SCHEMAS[type_])
