@@ -8,5 +8,6 @@ import httpx
 
 
 def get(url: str, **more: Any) -> httpx.Response:
-    """`httpx.get` with a generous time limit."""
-    return httpx.get(url, timeout=90, **more)
+    """`httpx.get` without TLS and with a generous time limit."""
+    # Reading the certificates of all authorities takes 20 ms, more than most answers take.
+    return httpx.get(url, timeout=90, verify=False, **more)

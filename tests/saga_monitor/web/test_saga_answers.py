@@ -213,8 +213,8 @@ def test_many_that_wait_keep_nobody_from_an_answer(empty: Served) -> None:
 def test_the_place_of_a_client_that_has_gone_is_free_again(empty: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(empty, "CMD-1", HELD)
     for _ in range(saga_answers.MOST_WAITING):
-        with pytest.raises(httpx.ReadTimeout):
-            httpx.get(empty.at(f"/api/sagas/commande/CMD-1?wait={FOREVER}"), timeout=httpx.Timeout(60, read=0.05))
+        with pytest.raises(httpx.ReadTimeout), httpx.Client(verify=False) as client:
+            client.get(empty.at(f"/api/sagas/commande/CMD-1?wait={FOREVER}"), timeout=httpx.Timeout(60, read=0.05))
     waiting = Waiting(empty, "CMD-1")
     publish(empty, "CMD-2", CONFIRMED)
     assert not waiting.answered
