@@ -102,12 +102,17 @@ class Database:
     def _on_connection(self) -> Iterator[Connection]:
         if self._connection is None:
             self._connection = self.engine.connect()
-        with self._connection.begin():
-            begin(self._connection, writing=True)
-            yield self._connection
-            # Before the commit: without a commit, everything is delivered again.
-            if self._file is not None:
-                self._file.check()
+        try:
+            with self._connection.begin():
+                begin(self._connection, writing=True)
+                yield self._connection
+                # Before the commit: without a commit, everything is delivered again.
+                if self._file is not None:
+                    self._file.check()
+        except BaseException:
+            # A commit that a deferred constraint refuses leaves the transaction open; SQLAlchemy does not end it.
+            self._connection.connection.rollback()
+            raise
 
     def _translated(self, error: Exception) -> Conflict | DatabaseUnavailable | None:
         """Our error for one of the driver, perhaps wrapped by SQLAlchemy.

@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from choregraphie import DatabaseRefused, DatabaseUnavailable, Settings
 from choregraphie.storage import business_state, open_database
+from choregraphie.storage.database import Conflict
 from choregraphie.testing import ServiceHarness, open_harness
 from services.application import APP
 from services.commande import SERVICE as COMMANDE
@@ -124,6 +126,19 @@ def test_a_full_disk_is_waited_for_also_by_a_worker_that_starts(settings: Settin
     command = [sys.executable, "-c", OPEN_WITHOUT_ROOM, settings.database_url]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert ran.stdout.split() == ["DatabaseUnavailable"], ran.stderr
+
+
+def test_after_a_commit_that_a_constraint_refuses_the_next_transaction_begins(settings: Settings) -> None:
+    with closing(open_database(STOCK, settings)) as database:
+        with database.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE boites (nom TEXT PRIMARY KEY)")
+            connection.exec_driver_sql(
+                "CREATE TABLE lots (boite TEXT REFERENCES boites (nom) DEFERRABLE INITIALLY DEFERRED)"
+            )
+        with pytest.raises(Conflict), database.begin() as connection:
+            connection.exec_driver_sql("INSERT INTO lots VALUES ('nulle part')")
+        with database.begin() as connection:
+            assert connection.exec_driver_sql("SELECT * FROM lots").all() == []
 
 
 def test_the_state_can_be_read_beside_a_running_worker(settings: Settings) -> None:
