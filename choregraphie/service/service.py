@@ -94,7 +94,7 @@ class Forget:
     """Forgets the rows of `of` that belong to no instance: those with the keys that the query `due` selects.
 
     `about` is an event class of their saga: its KEY names their column. The parameter `NOW` of `due` is the time
-    before which no message can still arrive.
+    before which no message can still arrive. A row that a constraint or trigger keeps is tried once an hour.
     """
 
     about: type[Event]

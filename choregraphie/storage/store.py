@@ -1,7 +1,7 @@
 """The transactions of a service: inbox, reactions, rows, journal and outbox are committed together or not at all.
 
-Each method is one transaction. What the transactions do is in modules of its own: `batch` carries out deliveries,
-`schedules` runs scheduled reactions, `poison_log` chooses suspects, `retention` deletes old rows.
+Each method is one transaction, but for `purge`. What the transactions do is in modules of its own: `batch` carries
+out deliveries, `schedules` runs scheduled reactions, `poison_log` chooses suspects, `retention` deletes old rows.
 """
 
 import datetime as dt
@@ -128,8 +128,7 @@ class Store:
 
     def purge(self) -> int:
         """Delete a batch of rows that are too old; returns how many."""
-        with self._database.begin() as connection:
-            return self._retention.delete_batch(connection, self._now())
+        return self._retention.delete_batch(self._database, self._now())
 
     def pending(self, most: int, after: int = 0, up_to: int | None = None) -> tuple[list[OutboxEvent], int]:
         """Up to `most` events not published yet, numbered above `after` and up to `up_to`; and the last number."""
