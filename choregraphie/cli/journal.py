@@ -2,10 +2,11 @@
 
 import argparse
 import datetime as dt
+import itertools
 import json
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -21,6 +22,7 @@ from choregraphie.saga.saga_set import SagaSet
 from choregraphie.service.action import Entry
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
+from choregraphie.storage.cancelled import PAGE_ROWS, open_cancelled
 from choregraphie.storage.database import open_for_reading
 from choregraphie.storage.journal import journal_of, open_actions
 from choregraphie.terminal.arguments import add_json, add_wide, key_text
@@ -102,22 +104,30 @@ def _open(application: Application, sagas: Sequence[Choreography], settings: Set
 
     Raises UserError when a decider is foreign: which instances it has cancelled cannot be read here.
     """
-    wanted = {saga.name for saga in sagas}
-    cancelled: list[Instance] = []
-    for name in dict.fromkeys(saga.decider for saga in sagas):
+    deciders = dict.fromkeys(saga.decider for saga in sagas)
+    for name in deciders:
         if name not in application.own:
             raise UserError(
                 f"journal: {name} decides and is run by others: what it has cancelled is not known here"
             )
-        with open_for_reading(application.own[name], settings) as connection:
-            # A decider may serve other sagas as well.
-            cancelled += [one for one in application.own[name].cancelled(connection) if one.saga in wanted]
+        with open_cancelled(application.own[name], settings) as cancelled:
+            next(cancelled, None)  # one that cannot be read is refused once, not for each service
 
     def entries(service: Service, connection: Connection) -> list[Entry]:
         undoable = {action.__name__ for handler in service.reactions for action in handler.undoes}
-        return open_actions(connection, cancelled, undoable)
+        pages = (page for name in deciders for page in _pages(application.own[name], sagas, settings))
+        return [entry for page in pages for entry in open_actions(connection, page, undoable)] if undoable else []
 
     return entries
+
+
+def _pages(decider: Service, sagas: Sequence[Choreography], settings: Settings) -> Iterator[list[Instance]]:
+    """The instances of `sagas` that `decider` has cancelled, page by page. It may serve other sagas as well."""
+    wanted = {saga.name for saga in sagas}
+    with open_cancelled(decider, settings) as cancelled:
+        of_sagas = (one for one in cancelled if one.saga in wanted)
+        while page := list(itertools.islice(of_sagas, PAGE_ROWS)):
+            yield page
 
 
 def _shown(service: str, entry: Entry, sagas: SagaSet) -> dict[str, Any]:

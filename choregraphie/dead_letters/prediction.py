@@ -18,6 +18,7 @@ from choregraphie.service.action import Entry, State
 from choregraphie.service.service import Service
 from choregraphie.service.verdict import DeadLetter
 from choregraphie.settings import Settings
+from choregraphie.storage.cancelled import open_cancelled
 from choregraphie.storage.database import open_for_reading
 from choregraphie.storage.inbox import handled_hash, known
 from choregraphie.storage.invocation import Invocation
@@ -38,6 +39,8 @@ class Predictor:
         self._verifier = verifier
         self._name = service
         self._service: Service | None = application.own.get(service)
+        # Of the letters that are predicted together: those that the decider has cancelled, by saga.
+        self._instances: frozenset[Instance] = frozenset()
         self._cancelled: dict[str, frozenset[Instance] | None] = {}
 
     def predict(self, deliveries: Sequence[Delivery]) -> list[Prediction]:
@@ -55,6 +58,7 @@ class Predictor:
 
     def _from_database(self, connection: Connection, read: Sequence[Invocation | DeadLetter]) -> list[Prediction]:
         invocations = [one for one in read if isinstance(one, Invocation)]
+        self._instances, self._cancelled = frozenset(one.instance for one in invocations), {}
         handled = known(connection, (one.identity for one in invocations))
         journal = Journal(connection, locked=False)
         journal.load(one.instance for one in invocations)
@@ -93,13 +97,13 @@ class Predictor:
         return Prediction(Effect.RUNS, f"{one.handler.action} runs")
 
     def _cancelled_of(self, saga: Choreography) -> frozenset[Instance] | None:
-        """The instances that the decider of `saga` has cancelled, read once; None when they cannot be read."""
+        """Which of the instances the decider of `saga` has cancelled, read once; None when that cannot be read."""
         if saga.name not in self._cancelled:
             self._cancelled[saga.name] = None
             decider = self._application.own.get(saga.decider)
             if decider is not None:
-                with contextlib.suppress(DatabaseRefused), open_for_reading(decider, self._settings) as connection:
-                    self._cancelled[saga.name] = frozenset(decider.cancelled(connection))
+                with contextlib.suppress(DatabaseRefused), open_cancelled(decider, self._settings) as cancelled:
+                    self._cancelled[saga.name] = self._instances.intersection(cancelled)
         return self._cancelled[saga.name]
 
 

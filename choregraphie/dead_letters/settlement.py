@@ -20,6 +20,7 @@ from choregraphie.service.action import Entry, State
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
 from choregraphie.storage import outbox
+from choregraphie.storage.cancelled import open_cancelled
 from choregraphie.storage.database import open_for_reading
 from choregraphie.storage.outbox import OutboxEvent
 from choregraphie.storage.settlement import Settlement
@@ -110,8 +111,8 @@ def _check_decision(application: Application, settings: Settings, answer: Answer
     decider = application.own.get(answer.saga.decider)
     if decider is None:
         return
-    with contextlib.suppress(DatabaseRefused), open_for_reading(decider, settings) as connection:
-        cancelled = answer.instance in set(decider.cancelled(connection))
+    with contextlib.suppress(DatabaseRefused), open_cancelled(decider, settings) as instances:
+        cancelled = answer.instance in instances
         if answer.undone and not cancelled:
             raise UserError(f"{decider.name} has not cancelled {answer.key}: nothing is to be undone")
         if cancelled and not answer.undone:

@@ -169,7 +169,7 @@ class Service:
     migrations  the changes of its tables since version 1, in order
     externals   given the settings, opens what its calls connect to (a gateway, a carrier), for the worker's life
     check       raises ResourceShortage when calls cannot work for want of something of the worker's own (a folder)
-    cancelled   for the decider, returns the instances that it has cancelled
+    cancelled   for the decider, returns the instances that it has cancelled; a generator is read page by page
     forgets     names the rows of instances that never existed
     orchestration  its second table: the commands that it hears where an orchestrator leads
     canvas      its first page: what it hears, says and owns

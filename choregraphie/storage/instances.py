@@ -1,7 +1,7 @@
 """The instances of an orchestrated saga: a row each, in the database of the orchestrator."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, make_dataclass
 from functools import cache
 from typing import Any, ClassVar
@@ -93,8 +93,10 @@ def counts(row: type[InstanceRow], connection: Connection) -> dict[str, int]:
     return found | {"review": connection.scalar(select(func.count()).where(review)) or 0}
 
 
-def in_states(row: type[InstanceRow], connection: Connection, saga: str, states: Iterable[str]) -> list[Instance]:
+def in_states(
+    row: type[InstanceRow], connection: Connection, saga: str, states: Iterable[str]
+) -> Iterator[Instance]:
     """The instances in one of `states`, sorted by key."""
     (key,) = row.TABLE.primary_key
     query = select(key).where(row.TABLE.c.state.in_(tuple(states))).order_by(key)
-    return [Instance(saga, key) for key in connection.scalars(query)]
+    return (Instance(saga, key) for key in connection.scalars(query))

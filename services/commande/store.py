@@ -215,4 +215,4 @@ def annulees(connection: Connection) -> Iterable[Instance]:
     """Every order ever cancelled."""
     table = Commande.TABLE
     query = select(table.c.commande_id).where(table.c.etat == ANNULEE).order_by(table.c.commande_id)
-    return [Instance(CommandeInitiee.SAGA, key) for key in connection.scalars(query)]
+    return (Instance(CommandeInitiee.SAGA, key) for key in connection.scalars(query))

@@ -209,7 +209,7 @@ def expirer(connu: Dossier, tx: Transaction) -> Iterator[ReparationAnnulee]:
 
 def annules(connection: Connection) -> Iterable[Instance]:
     query = select(Dossier.TABLE.c.reparation_id).where(Dossier.TABLE.c.etat == "annule")
-    return [Instance("reparation", key) for key in connection.scalars(query)]
+    return (Instance("reparation", key) for key in connection.scalars(query))
 
 
 def dossiers(connection: Connection) -> dict[str, Any]:

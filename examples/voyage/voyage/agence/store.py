@@ -86,4 +86,4 @@ def annules(connection: Connection) -> Iterable[Instance]:
     """Every voyage ever cancelled."""
     table = Voyage.TABLE
     query = select(table.c.voyage_id).where(table.c.etat == ANNULE).order_by(table.c.voyage_id)
-    return [Instance(VoyageEvent.SAGA, key) for key in connection.scalars(query)]
+    return (Instance(VoyageEvent.SAGA, key) for key in connection.scalars(query))

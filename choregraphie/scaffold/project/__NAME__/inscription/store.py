@@ -84,4 +84,4 @@ def annulees(connection: Connection) -> Iterable[Instance]:
     """Every enrolment ever cancelled."""
     table = Inscription.TABLE
     query = select(table.c.inscription_id).where(table.c.etat == ANNULEE).order_by(table.c.inscription_id)
-    return [Instance(InscriptionEvent.SAGA, key) for key in connection.scalars(query)]
+    return (Instance(InscriptionEvent.SAGA, key) for key in connection.scalars(query))
