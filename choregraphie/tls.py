@@ -105,7 +105,8 @@ def https_options(url: str) -> dict[str, str]:
     options = options_of(given, PARAMETERS)
     if options and parts.scheme != "https":
         raise ValueError(f"{next(iter(options))} is for https://, and this is {parts.scheme}://")
-    client_context(options)
+    if options:
+        client_context(options)
     return options
 
 

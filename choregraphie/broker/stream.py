@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, Literal
 
@@ -19,6 +20,8 @@ from choregraphie.saga.topology import HISTORY
 from choregraphie.settings import Settings
 
 BATCH = 500
+# A stream refuses consumers without a prefetch, and `basic.get` altogether.
+PREFETCH = 2 * BATCH
 IDLE_SECONDS = 0.5
 # How many empty batches pass before the stream is asked for its length, and before it is considered broken.
 SILENCES = 2
@@ -27,10 +30,6 @@ LONGEST_SILENCE = 20
 READINGS = 4
 # Entries that the broker sent before its answer arrive within this time.
 ANSWERED_SECONDS = 0.1
-# The last chunk arrives without a pause. While more is published it never ends, so reading stops after
-# CHUNK_SECONDS.
-CHUNK_PAUSE_SECONDS = 0.1
-CHUNK_SECONDS = 1.0
 # While entries keep arriving, a batch waits for more, which makes batches fewer and larger.
 GATHER_TICK_SECONDS = 0.01
 GATHER_SECONDS = 0.2
@@ -73,37 +72,41 @@ class RabbitHistory:
         return await self._first(LONGEST_SILENCE)
 
     async def _first(self, silences: int) -> HistoryEntry | None:
-        async with self._reading("first") as reading:
-            begun = await self._beginning(reading, silences)
-            return _entry(begun[0]) if begun else None
+        async with self._reading("first", prefetch=1) as reading:
+            return _entry(reading.take(1)[0]) if await self._begins(reading, silences) else None
 
     async def last(self) -> HistoryEntry | None:
         """The newest entry, or None when the stream is empty. Unlike the broker's count it is up to date.
 
+        What was confirmed before the call is not behind it: a confirmed entry is in a chunk that the broker has
+        written, and it begins with the last of these. How many entries a chunk has cannot be seen, but the broker
+        sends what it has and the prefetch allows in one step, and answers the next request after that. So when it
+        answers and has sent less than the prefetch, it had come to the end. In a cluster this is the end of the
+        replica on the node that is connected to, which may be a moment behind.
+
         Raises BrokerUnavailable when the stream holds entries and delivers none.
         """
-        # The broker begins with the last chunk that it has written, and delivers all of it.
         async with self._reading("last") as reading:
-            messages = newest = await self._beginning(reading)
-            deadline = _seconds() + CHUNK_SECONDS
-            while messages and _seconds() < deadline:
-                await reading.acknowledge(messages)
-                messages = await reading.batch(CHUNK_PAUSE_SECONDS)
-                newest = messages or newest
-            return _entry(newest[-1]) if newest else None
+            newest, sent = None, PREFETCH if await self._begins(reading) else 0
+            while sent >= PREFETCH:
+                await reading.answered()
+                arrived = reading.take()
+                newest, sent = arrived[-1] if arrived else newest, len(arrived)
+                await reading.acknowledge(arrived)
+            return _entry(newest) if newest else None
 
-    async def _beginning(self, reading: "_Reading", longest_silence: int = LONGEST_SILENCE) -> list[Delivery]:
-        """The first batch; an empty one when the stream is empty."""
+    async def _begins(self, reading: "_Reading", longest_silence: int = LONGEST_SILENCE) -> bool:
+        """Wait until entries have arrived; False when the stream is empty."""
         silences = 0
-        while not (messages := await reading.batch(IDLE_SECONDS)):
+        while not await reading.arrives(IDLE_SECONDS):
             silences += 1
             # Neither silence nor the count proves that the stream is empty: a busy broker is slow, a busy process
             # may time out before it looks at what arrived, and the count may be seconds old.
             if silences >= SILENCES and not await self._length():
-                return await reading.batch(ANSWERED_SECONDS)
+                return await reading.arrives(ANSWERED_SECONDS)
             if silences > longest_silence:
                 raise BrokerUnavailable("the history stream holds entries and delivers none")
-        return messages
+        return True
 
     async def _length(self) -> int:
         found = (await self.counts([self._stream])).get(self._stream)
@@ -114,9 +117,8 @@ class RabbitHistory:
         return await count_allowed(self._connection, queues)
 
     @contextlib.asynccontextmanager
-    async def _reading(self, start: Start) -> AsyncIterator["_Reading"]:
-        # A stream refuses consumers without a prefetch, and `basic.get` altogether.
-        consuming = await open_consuming(self._connection, 2 * BATCH)
+    async def _reading(self, start: Start, prefetch: int = PREFETCH) -> AsyncIterator["_Reading"]:
+        consuming = await open_consuming(self._connection, prefetch)
         reading = _Reading(consuming)
         try:
             await _consume(consuming, self._stream, reading, {"x-stream-offset": start})
@@ -143,14 +145,15 @@ class _Reading:
 
     def __init__(self, consuming: Consuming) -> None:
         self._consuming = consuming
-        self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue()
+        self._arrived: deque[Delivery] = deque()
+        self._changed = asyncio.Event()
         self._lost: str | None = None
         consuming.channel.closing.add_done_callback(self._on_closed)
         consuming.channel.on_consumer_cancel_callbacks.add(self._on_cancelled)
 
     def on_deliveries(self, deliveries: list[Delivery]) -> None:
-        for delivery in deliveries:
-            self._arrived.put_nowait(delivery)
+        self._arrived.extend(deliveries)
+        self._changed.set()
 
     def _on_closed(self, closing: "asyncio.Future[Any]") -> None:
         self._lose(why_closed(closing))
@@ -160,26 +163,43 @@ class _Reading:
 
     def _lose(self, why: str) -> None:
         self._lost = self._lost or why
-        self._arrived.put_nowait(None)
+        self._changed.set()
+
+    async def arrives(self, seconds: float) -> bool:
+        """Whether an entry has arrived, or arrives within `seconds`. Raises BrokerUnavailable when it is lost."""
+        if not self._arrived and not self._lost:
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._changed.wait()
+        self._check()
+        return bool(self._arrived)
+
+    async def answered(self) -> None:
+        """Wait until what the broker has sent by now has arrived. Raises BrokerUnavailable."""
+        await in_time(self._consuming.channel.basic_qos(prefetch_count=PREFETCH))
+
+    def take(self, most: int | None = None) -> list[Delivery]:
+        """The entries that have arrived, the oldest first. Raises BrokerUnavailable when the session is lost."""
+        self._check()
+        count = len(self._arrived) if most is None else min(most, len(self._arrived))
+        return [self._arrived.popleft() for _ in range(count)]
+
+    def _check(self) -> None:
+        if self._lost:
+            raise BrokerUnavailable(self._lost)
 
     async def batch(self, seconds: float) -> list[Delivery]:
         """The entries that arrive within `seconds`. Raises BrokerUnavailable when the session is lost."""
-        batch: list[Delivery | None] = []
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                batch.append(await self._arrived.get())
-        if batch:
+        if await self.arrives(seconds):
             await self._gather()
-        batch += [self._arrived.get_nowait() for _ in range(min(BATCH - 1, self._arrived.qsize()))]
-        if self._lost:
-            raise BrokerUnavailable(self._lost)
-        return [message for message in batch if message is not None]
+        return self.take(BATCH)
 
     async def _gather(self) -> None:
         """Wait while more keeps arriving, until a batch is full or GATHER_SECONDS have passed."""
         deadline, waiting = _seconds() + GATHER_SECONDS, -1
-        while waiting < self._arrived.qsize() < BATCH - 1 and _seconds() < deadline and not self._lost:
-            waiting = self._arrived.qsize()
+        while waiting < len(self._arrived) < BATCH and _seconds() < deadline and not self._lost:
+            waiting = len(self._arrived)
             await asyncio.sleep(GATHER_TICK_SECONDS)
 
     async def acknowledge(self, messages: Sequence[Delivery]) -> None:

@@ -18,9 +18,6 @@ from saga_monitor.projection.threads import run_in_thread
 from saga_monitor.records.parser import IgnoredEntry, Record
 from saga_monitor.stream.resuming import BUSY, Reading, StreamReplacedError, mark_of, start_reading, unread_entries
 
-# An entry published just before a short batch may still be on its way.
-_ON_ITS_WAY = dt.timedelta(milliseconds=250)
-
 # While the reading is behind, full batches are written together. When many instances run at once, the events of
 # each come in several batches, and each time it is evaluated and written: docs/performance.md has the figures.
 FULL = 400
@@ -91,7 +88,7 @@ async def read(history: History, store: Store, listener: Listener) -> AsyncGener
     while True:
         try:
             reading = await start_reading(history, store)
-            async with aclosing(in_groups(unread_entries(reading))) as batches:
+            async with aclosing(in_groups(unread_entries(reading), end=reading.end)) as batches:
                 async for batch in batches:
                     yield await _read_batch(reading, batch, listener)
         except StreamReplacedError as error:
@@ -100,15 +97,18 @@ async def read(history: History, store: Store, listener: Listener) -> AsyncGener
 
 
 async def in_groups(
-    batches: AsyncGenerator[list[HistoryEntry]], seconds: float = GROUP_SECONDS
+    batches: AsyncGenerator[list[HistoryEntry]], seconds: float = GROUP_SECONDS, *, end: int = -1
 ) -> AsyncGenerator[list[HistoryEntry]]:
-    """The same entries in fewer batches while full ones follow each other, which come no later than `seconds`."""
+    """The same entries in fewer batches while full ones follow each other, which come no later than `seconds`.
+
+    After the entry `end` none may follow, so nothing is waited for.
+    """
     group, since = list[HistoryEntry](), 0.0
     async with aclosing(batches):
         async for batch in batches:
             since = since if group else time.monotonic()
             group += batch
-            more = len(batch) >= FULL and len(group) < GROUP
+            more = len(batch) >= FULL and len(group) < GROUP and not batch[0].offset <= end <= batch[-1].offset
             if not more or time.monotonic() - since >= seconds:
                 yield group
                 group = []
@@ -117,18 +117,19 @@ async def in_groups(
 async def _read_batch(reading: Reading, batch: list[HistoryEntry], listener: Listener) -> list[Instance] | None:
     clock, now = reading.clock, _now()
     gap = reading.gap_before(batch, now) if batch else None
-    await reading.note_batch(batch)
+    caught_up_at = await reading.note_batch(batch, now)
     if not batch:
-        return await _pause(reading, now)
+        return await _pause(reading, caught_up_at)
     clock.now = now
     entries = [
         (entry, reading.parser.parse_next(with_file_offsets, clock))
         for entry, with_file_offsets in zip(batch, reading.with_file_offsets(batch), strict=True)
     ]
-    caught_up_at = now - _ON_ITS_WAY if reading.at_end and len(batch) < BUSY else None
     touched: list[Instance] = []
-    for run in split_runs(entries) if listener.each_change else [entries]:
-        ids = await run_in_thread(_apply, reading, run, caught_up_at, gap)
+    runs = list(split_runs(entries)) if listener.each_change else [entries]
+    for run in runs:
+        # The reading may end after any run, and has caught up with the last one only.
+        ids = await run_in_thread(_apply, reading, run, caught_up_at if run is runs[-1] else None, gap)
         if gap is not None:
             listener.notice(describe_gap(gap))
         gap = None
@@ -138,11 +139,11 @@ async def _read_batch(reading: Reading, batch: list[HistoryEntry], listener: Lis
     return touched
 
 
-async def _pause(reading: Reading, now: dt.datetime) -> list[Instance] | None:
-    if not reading.at_end:
+async def _pause(reading: Reading, caught_up_at: dt.datetime | None) -> list[Instance] | None:
+    if caught_up_at is None:
         return []
-    await run_in_thread(reading.store.caught_up, now)
-    reading.clock.since = now
+    await run_in_thread(reading.store.caught_up, caught_up_at)
+    reading.clock.since = caught_up_at
     return None
 
 

@@ -18,8 +18,7 @@ from saga_monitor.records.parser import UNKNOWN, EntryParser, EventEntry, Ignore
 if TYPE_CHECKING:
     from choregraphie.signing.signature import Verifier
 
-# One silence after the newest entry that there was is the end; before it, or where it cannot be told
-# how much there is to come, more than one.
+# Before the newest entry that there was, one silence says nothing.
 _SILENCES = 2
 
 
@@ -106,7 +105,7 @@ async def wanted_entries(
 
 @dataclass
 class _Ending:
-    """Finds the end of the stream: the newest entry that there was, and a silence after it.
+    """Finds the end of the stream: the newest entry that there was when it was asked.
 
     `open`: from a time on there may be nothing to come. `last`: the newest offset there was; `seen`: read.
     """
@@ -127,7 +126,7 @@ class _Ending:
         """Whether `batch` ends it. Raises BrokerUnavailable when the stream should go on, and has not for long."""
         if batch:
             self.seen, self.silences = batch[-1].offset, 0
-            return False
+            return self.seen >= self.last
         self.silences += 1
         if self.silences >= _SILENCES and self.seen < self.last:
             await self.asked()
@@ -148,8 +147,7 @@ class _Ending:
 def _after(record: Record, now: dt.datetime) -> bool:
     """A busy stream has no end: what is said while it is read belongs to the next reading.
 
-    Only beyond what the broker counted at the beginning, for an event may be dated in the future; nor is that
-    count an end by itself, for it lags behind what was said.
+    Only beyond the newest entry that there was at the beginning, for an event may be dated in the future.
     """
     return isinstance(record, EventEntry) and record.heard.time is not None and record.heard.time > now
 

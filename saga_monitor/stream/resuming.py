@@ -21,6 +21,8 @@ from saga_monitor.records.timestamps import EntryClock, said_at
 RECOGNITION_SECONDS = 5.0
 # A batch of at least this size is not the end of the stream.
 BUSY = 100
+# An entry published just before a short batch may still be on its way.
+_ON_ITS_WAY = dt.timedelta(milliseconds=250)
 # When a client tracks its position in the stream, the broker itself uses an offset at the start of each segment.
 BROKERS_OWN = 1
 
@@ -33,10 +35,11 @@ class StreamReplacedError(Exception):
 class Reading:
     """One reading of the stream, and how far it has come.
 
-    `oldest`: the first entry in the stream. `last`: the offset of the last entry read. `known_end`: the end of the
-    stream when the reading first seemed to reach it. `at_end`: the reading has reached that end. `shift`: what the
-    file adds to this stream's offsets, so that entries of a replacement stream follow those of the old one.
-    `trimmed`: the last entry read is no longer in the stream.
+    `oldest`: the first entry in the stream. `end`: the offset of its last entry at `asked`: when the reading
+    begins, and once more when it seems to be at the end (`asked_again`), as more is published on a long way there.
+    `reached`: the reading has come to that end. `last`: the offset of the last entry read. `shift`: what the file
+    adds to this stream's offsets, so that entries of a replacement stream follow those of the old one. `trimmed`:
+    the last entry read is no longer in the stream.
     """
 
     history: History
@@ -45,11 +48,13 @@ class Reading:
     oldest: HistoryEntry | None
     clock: EntryClock
     parser: EntryParser
+    asked: dt.datetime
+    end: int
     last: int = -1
     shift: int = 0
     trimmed: bool = False
-    known_end: int | None = None
-    at_end: bool = False
+    reached: bool = False
+    asked_again: bool = False
     silences: int = 0
 
     def with_file_offsets(self, batch: Sequence[HistoryEntry]) -> Sequence[HistoryEntry]:
@@ -79,37 +84,56 @@ class Reading:
         # A stream may begin at an offset other than 0 (RabbitMQ 4.4), so the number of lost entries is unknown.
         return Gap(now, Loss.BEGINNING, None, first.offset, None, said_at(first)) if first.offset else None
 
-    async def note_batch(self, batch: Sequence[HistoryEntry]) -> None:
-        """Notes `batch`. Raises BrokerUnavailable when a stream that should continue is silent for too long."""
+    async def note_batch(self, batch: Sequence[HistoryEntry], now: dt.datetime) -> dt.datetime | None:
+        """Notes `batch`, of `now`. Returns the time up to which all that was said has been read, where known.
+
+        Raises BrokerUnavailable when a stream that should continue is silent for too long.
+        """
         self.last = batch[-1].offset if batch else self.last
         self.silences = 0 if batch else self.silences + 1
-        if not self.at_end and (self.known_end is not None or len(batch) < BUSY):
+        if self.reached and not self.asked_again and len(batch) < BUSY:
             # A short batch is not the end, because a slow broker pauses. Ask once: a busy stream has no end.
-            self.known_end = await self.end() if self.known_end is None else self.known_end
-            self.at_end = self.last >= self.known_end
-            if not self.at_end and self.silences > LONGEST_SILENCE:
-                raise BrokerUnavailable(
-                    f"the history stream goes on after entry {self.last}, but delivers nothing"
-                )
+            self.asked, self.end = now, await end_of(self.history)
+            self.asked_again, self.reached = True, False
+        if self.last < self.end:
+            self._check_silence()
+            return None
+        if not self.reached:
+            self.reached = True
+            return self.asked
+        at_end = self.asked_again and len(batch) < BUSY
+        return (now - _ON_ITS_WAY if batch else now) if at_end else None
 
-    async def end(self) -> int:
-        """The offset of the stream's last entry."""
-        newest = await self.history.last() if self.oldest else None
-        return newest.offset if newest else -1
+    def _check_silence(self) -> None:
+        if self.silences > LONGEST_SILENCE:
+            raise BrokerUnavailable(f"the history stream goes on after entry {self.last}, but delivers nothing")
 
 
 async def start_reading(history: History, store: Store) -> Reading:
-    position, oldest = store.position(), await history.first()
+    asked, position, oldest = dt.datetime.now(dt.UTC), store.position(), await history.first()
+    end = await end_of(history) if oldest else -1
     last = -1 if position.last is None else position.last.offset
-    clock = EntryClock(dt.datetime.now(dt.UTC), position.caught_up_at)
+    clock = EntryClock(asked, position.caught_up_at)
     parser = EntryParser(store.sagas, store.verifier)
-    return Reading(history, store, position, oldest, clock, parser, last, position.shift if position.last else 0)
+    shift = position.shift if position.last else 0
+    return Reading(history, store, position, oldest, clock, parser, asked, end, last, shift)
+
+
+async def end_of(history: History) -> int:
+    """The offset of the stream's last entry; -1 when it is empty."""
+    newest = await history.last()
+    return newest.offset if newest else -1
 
 
 async def unread_entries(reading: Reading) -> AsyncGenerator[list[HistoryEntry]]:
-    """The entries after the stored position. Raises StreamReplacedError when this stream does not have it."""
+    """The entries after the stored position; an empty batch also when there are none after it.
+
+    Raises StreamReplacedError when this stream does not have it.
+    """
     start = _first_offset(reading)
     resumed = start != reading.last or reading.oldest is None
+    if reading.oldest is None:
+        yield []
     deadline, attempts = _seconds() + RECOGNITION_SECONDS, 0
     async with aclosing(reading.history.entries(start)) as batches:
         async for batch in batches:
@@ -117,8 +141,7 @@ async def unread_entries(reading: Reading) -> AsyncGenerator[list[HistoryEntry]]
                 yield batch
             elif batch:
                 resumed = True
-                if new := _skip_known(reading, batch):
-                    yield new
+                yield _skip_known(reading, batch)
             elif _seconds() > deadline:
                 attempts += 1
                 await _check_position(reading, attempts)
@@ -131,7 +154,7 @@ async def _check_position(reading: Reading, attempts: int) -> None:
     Silence alone proves nothing: the broker is asked, and asked again, for of a stream that it has just opened it
     may have counted a part only.
     """
-    end = await reading.end()
+    end = await end_of(reading.history) if reading.oldest else -1
     if reading.oldest is None or end < reading.oldest.offset or end >= reading.last:
         raise BrokerUnavailable(f"the history stream has entry {reading.last}, but does not deliver it")
     if attempts > 1:

@@ -84,8 +84,8 @@ async def test_full_batches_are_written_together_until_one_is_not_full() -> None
         for size in sizes:
             yield list(itertools.islice(entries, size))
 
-    async def grouped(*sizes: int, seconds: float = 60.0) -> list[int]:
-        groups = [group async for group in in_groups(batches(*sizes), seconds)]
+    async def grouped(*sizes: int, seconds: float = 60.0, end: int = -1) -> list[int]:
+        groups = [group async for group in in_groups(batches(*sizes), seconds, end=end)]
         assert [e.offset for group in groups for e in group] == list(range(sum(sizes)))
         return [len(group) for group in groups]
 
@@ -93,6 +93,7 @@ async def test_full_batches_are_written_together_until_one_is_not_full() -> None
     assert await grouped(500, 0, 0) == [500, 0]
     assert await grouped(500, 500, 500, 10, seconds=0.0) == [500, 500, 500, 10]
     assert await grouped(3000, 200, 200) == [3000, 200, 200]
+    assert await grouped(500, 500, 500, 500, 0, end=900) == [1000, 1000]
 
 
 async def test_without_a_broker_catching_up_keeps_what_is_known(stream: Stream, tmp_path: Path) -> None:
