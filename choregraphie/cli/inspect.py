@@ -1,9 +1,10 @@
 """`inspect`: shows the business state of a service beside a running worker."""
 
 import argparse
+import json
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -47,9 +48,10 @@ def _inspect(options: argparse.Namespace, settings: Settings) -> int:
 def _json(content: dict[str, Any]) -> str:
     """The content as JSON; what JSON lacks is text. Raises UserError for what has no text either."""
     try:
-        return to_json(content, inf_nan_mode="strings", bytes_mode="base64").decode()
+        written = to_json(content, inf_nan_mode="strings", bytes_mode="base64")
     except ValueError as error:
         raise UserError(f"inspect: what it shows cannot be written as JSON: {error}") from None
+    return json.dumps(from_json(written), ensure_ascii=False)  # with the spaces of every other verb
 
 
 def _table(title: str, content: dict[str, Any]) -> RenderableType:

@@ -65,6 +65,10 @@ def test_what_json_lacks_is_text(value: Any, text: Any, inspect: Inspect) -> Non
     assert json.loads(printed, parse_constant=pytest.fail) == {"produits": {"VIS": text}}
 
 
+def test_it_has_the_form_of_every_other_verb(inspect: Inspect) -> None:
+    assert inspect({"é": 1, "b": 2}, "--json")[1] == '{"produits": {"VIS": {"é": 1, "b": 2}}}\n'
+
+
 @pytest.mark.parametrize("value", [object(), {"a": object()}, "\ud800"], ids=["object", "below", "surrogate"])
 def test_what_has_no_text_is_refused_in_one_line(value: Any, inspect: Inspect) -> None:
     code, printed, errors = inspect(value, "--json")
