@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from choregraphie.broker.consumer import RabbitSession
+from choregraphie.broker.consumer import ACK_TOGETHER, RabbitSession
 from choregraphie.messaging import Delivery, Outgoing, PublishOutcome
+from tests.support.fake_session import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ class SlowConsuming:
         on_deliveries: Callable[[list[Delivery]], None],
         arguments: dict[str, Any] | None = None,
     ) -> str:
-        on_deliveries([Delivery(tag, b"", "stock.events", "stock.reserve") for tag in (1, 2, 3)])
+        on_deliveries([Delivery(tag, b"", "stock.events", "stock.reserve") for tag in range(1, 101)])
         return "consumer"
 
     async def ack(self, tag: int, *, multiple: bool) -> None:
@@ -68,4 +69,44 @@ async def test_deliveries_below_the_oldest_unacknowledged_are_acknowledged_by_on
     session = RabbitSession(NoPublishing(), consuming, [], ["stock.inbox"])
     await session.consume()
     await session.ack([1, 2])
+    assert consuming.acked == [(2, True)]
+
+
+async def test_few_deliveries_are_acknowledged_a_little_later_together() -> None:
+    consuming = SlowConsuming()
+    session = RabbitSession(NoPublishing(), consuming, [], ["stock.inbox"], prefetch=600)
+    await session.consume()
+    await session.ack([1])
+    await session.ack([2, 4])
+    assert consuming.acked == []
+    await until(lambda: bool(consuming.acked))
+    assert consuming.acked == [(2, True), (4, False)]
+    await session.ack([3])
+    await until(lambda: len(consuming.acked) == 3)
+    assert consuming.acked[-1] == (3, True)
+
+
+async def test_many_deliveries_are_acknowledged_at_once_with_those_that_waited() -> None:
+    consuming = SlowConsuming()
+    session = RabbitSession(NoPublishing(), consuming, [], ["stock.inbox"], prefetch=600)
+    await session.consume()
+    await session.ack([1])
+    await session.ack([*range(2, ACK_TOGETHER + 1)])
+    assert consuming.acked == [(ACK_TOGETHER, True)]
+
+
+async def test_a_small_prefetch_waits_for_no_acknowledgement() -> None:
+    consuming = SlowConsuming()
+    session = RabbitSession(NoPublishing(), consuming, [], ["stock.inbox"], prefetch=3)
+    await session.consume()
+    await session.ack([1])
+    assert consuming.acked == [(1, True)]
+
+
+async def test_what_waits_is_acknowledged_when_the_session_ends() -> None:
+    consuming = SlowConsuming()
+    session = RabbitSession(NoPublishing(), consuming, [], ["stock.inbox"], prefetch=600)
+    await session.consume()
+    await session.ack([1, 2])
+    await session.ack_handled()
     assert consuming.acked == [(2, True)]
