@@ -47,7 +47,7 @@ class RabbitSession:
         prefetch: int = 1,
     ) -> None:
         """`channels` are the client's below both. The first of `queues` is the service's inbox; the others receive
-        what the service publishes. `signer` signs its events. `prefetch`: the broker delivers so many messages ahead
+        what the service publishes. `signer` signs its events. `prefetch`: the broker sends so many messages ahead
         of their acknowledgement.
         """
         self._publishing = publishing
