@@ -5,8 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-# With eight deliveries and more, nothing is gained (docs/performance.md).
-MOST_IN_PLACE = 4
+# With sixteen deliveries nothing is gained (docs/performance.md).
+MOST_IN_PLACE = 8
 # A transaction that took longer met a lock, a slow disk or a busy machine, and the next one may too.
 SHORT_SECONDS = 0.02
 
