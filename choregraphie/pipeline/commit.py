@@ -1,4 +1,4 @@
-"""The commit stage of one session: executes whatever is ready in one transaction on the database thread."""
+"""The commit stage of one session: executes whatever is ready in one transaction."""
 
 import asyncio
 from functools import partial

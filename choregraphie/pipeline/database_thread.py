@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 # With sixteen deliveries nothing is gained (docs/performance.md).
 MOST_IN_PLACE = 8
-# A transaction that took longer met a lock, a slow disk or a busy machine, and the next one may too.
-SHORT_SECONDS = 0.02
+# A longer one was of a large group, or met a lock, a slow disk or a busy machine, and the next one may too.
+SHORT_SECONDS = 0.005
 
 T = TypeVar("T")
 

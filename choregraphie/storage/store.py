@@ -56,7 +56,7 @@ class StoreLimits:
 
 
 class Store:
-    """The transactions of one service. Synchronous: it is used on the worker's database thread alone."""
+    """The transactions of one service. Synchronous: its transactions run one after another."""
 
     def __init__(
         self,

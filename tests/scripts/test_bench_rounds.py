@@ -92,3 +92,4 @@ def test_every_order_offered_has_a_latency(node: Any) -> None:
     (figures,) = latency.measure(contenders.ceiling(), node, "latency", rates=[50], seconds=1)
     assert (figures["rate"], figures["orders"], figures["missing"]) == (50, 50, 0)
     assert 0 < figures["p50"] <= figures["p95"] <= figures["p99"]
+    assert figures["cpu_us_per_order"].keys() == {*SERVICES, "broker"}

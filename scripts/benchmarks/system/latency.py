@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.benchmarks.system import machine, options
 from scripts.benchmarks.system.broker import Broker, private_broker
 from scripts.benchmarks.system.contenders import OURS, Contender
-from scripts.benchmarks.system.figures import Spread, percentile, ratios
+from scripts.benchmarks.system.figures import Spread, cpu_us, percentile, ratios
 from scripts.benchmarks.system.load import Publisher, bodies, saturate
 from scripts.benchmarks.system.open_loop import Arrivals, Times, offer, times
 from scripts.benchmarks.system.report import table
@@ -31,6 +31,7 @@ ABOUT = __doc__
 RATES = (50, 200, 500, 1000)
 # More than this share of the orders not created in time: the contender does not keep up.
 MOST_MISSING = 0.01
+COLUMNS = ("orders/s offered", "", "p50", "p95", "p99", "p99 least – median – most", "keeps up", "CPU ms an order")
 _AROUND_SECONDS = 15
 _WARM_UP_SECONDS = 60.0
 
@@ -99,11 +100,17 @@ def measure(
         finish(system, WARM_UP_ORDERS)
         arrivals = stack.enter_context(contextlib.closing(Arrivals(system.url)))
         for rate in rates:
+            before = system.cpu()
             figures = summary(rate, times(offer(publisher, rate, seconds), arrivals))
+            if figures["keeps_up"]:
+                finish(system, publisher.published)
+                used = {what: spent - before[what] for what, spent in system.cpu().items()}
+                figures["cpu_us_per_order"] = {
+                    what: spent / figures["orders"] * 1e6 for what, spent in used.items()
+                }
             yield {"contender": contender.name} | figures
             if not figures["keeps_up"]:
                 return
-            finish(system, publisher.published)
 
 
 def summary(rate: int, found: Times) -> dict[str, Any]:
@@ -121,7 +128,7 @@ def summary(rate: int, found: Times) -> dict[str, Any]:
 def text(figures: dict[str, Any], contenders: Sequence[Contender]) -> str:
     """The percentiles of each contender at each rate, and the ratios of the p99."""
     lines = [f"load of the machine before: {figures['machine']['load']:.1f}; ms, the median of the rounds", ""]
-    rows = [["orders/s offered", "", "p50", "p95", "p99", "p99 least – median – most", "rounds that keep up"]]
+    rows = [[*COLUMNS]]
     peers = [one.name for one in contenders if one.is_peer]
     compared: list[list[str]] = []
     for rate in sorted({one["rate"] for one in figures["rounds"]}):
@@ -139,6 +146,7 @@ def text(figures: dict[str, Any], contenders: Sequence[Contender]) -> str:
 
 def _row(rate: int, name: str, rounds: list[dict[str, Any]]) -> list[str]:
     spreads = {what: Spread.of(one[what] for one in rounds) for what in ("p50", "p95", "p99")}
+    cpu = [cpu_us(one) / 1000 for one in rounds if one["keeps_up"]]
     medians = [f"{spread.median:.1f}" for spread in spreads.values()]
     return [
         str(rate),
@@ -146,6 +154,7 @@ def _row(rate: int, name: str, rounds: list[dict[str, Any]]) -> list[str]:
         *medians,
         spreads["p99"].text(1),
         f"{sum(one['keeps_up'] for one in rounds)}/{len(rounds)}",
+        f"{Spread.of(cpu).median:.1f}" if cpu else "–",
     ]
 
 
