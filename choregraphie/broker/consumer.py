@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from pamqp import commands
 
+from choregraphie.broker.acknowledging import Acknowledging
 from choregraphie.broker.bindings import BindingWatch
-from choregraphie.broker.connection import LOST_ERRORS, connected, in_time, why_closed
+from choregraphie.broker.connection import connected, in_time, why_closed
 from choregraphie.broker.lanes import Consuming, Publishing, open_consuming, open_publishing, publish
 from choregraphie.broker.topology import apply_topology
 from choregraphie.errors import BrokerRefused, BrokerUnavailable
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     from choregraphie.signing.signature import Signer
 
 log = structlog.get_logger()
-
-# Deliveries are acknowledged together, also where they come one by one: a quorum queue writes each acknowledgement
-# to its log (docs/performance.md). After a crash, those that waited are delivered again, which has no effect.
-ACK_TOGETHER, ACK_SECONDS = 16, 0.03
 
 
 class RabbitSession:
@@ -58,11 +55,7 @@ class RabbitSession:
         # The prefetch bounds it: the broker sends no more until something is acknowledged.
         self._received: deque[Delivery] = deque()
         self._woken = asyncio.Event()
-        self._unacked: dict[int, None] = {}
-        # What was handled and is not acknowledged yet.
-        self._handled: list[int] = []
-        self._ack_at = min(ACK_TOGETHER, max(1, prefetch // 4))
-        self._acking: asyncio.Task[None] | None = None
+        self._acknowledging = Acknowledging(consuming, prefetch)
         self._consumer_tag: str | None = None
         self.lost: str | None = None
         self._lost_event = asyncio.Event()
@@ -78,8 +71,7 @@ class RabbitSession:
         self._consumer_tag = await in_time(self._consuming.consume(self._queue, self._on_deliveries))
 
     def _on_deliveries(self, deliveries: list[Delivery]) -> None:
-        for delivery in deliveries:
-            self._unacked[delivery.tag] = None
+        self._acknowledging.received(deliveries)
         self._received.extend(deliveries)
         self._woken.set()
 
@@ -113,40 +105,14 @@ class RabbitSession:
         return await publish(self._publishing, batch, self._signer)
 
     async def ack(self, tags: Sequence[int]) -> None:
-        self._handled += tags
-        if len(self._handled) >= self._ack_at:
-            await self.ack_handled()
-        elif self._handled and self._acking is None:
-            self._acking = asyncio.create_task(self._ack_soon())
-
-    async def _ack_soon(self) -> None:
-        try:
-            await asyncio.sleep(ACK_SECONDS)
-        finally:
-            self._acking = None
-        await self.ack_handled()
+        await self._acknowledging.ack(tags)
 
     async def ack_handled(self) -> None:
-        """Acknowledge at once what was handled. On a lost session it does nothing."""
-        tags, self._handled = self._handled, []
-        for tag in tags:
-            self._unacked.pop(tag, None)
-        oldest = next(iter(self._unacked), None)
-        # Every delivery below the oldest unacknowledged one is acknowledged by one frame with `multiple`.
-        together = [tag for tag in tags if oldest is None or tag < oldest]
-        with contextlib.suppress(*LOST_ERRORS):
-            if together:
-                await self._consuming.ack(max(together), multiple=True)
-            for tag in set(tags).difference(together):
-                await self._consuming.ack(tag, multiple=False)
+        """Acknowledge at once what waits for it. On a lost session it does nothing."""
+        await self._acknowledging.ack_handled()
 
     async def requeue(self, tags: Sequence[int]) -> None:
-        with contextlib.suppress(*LOST_ERRORS):
-            for tag in tags:
-                # Until its frame is written it counts as unacknowledged: an `ack` with `multiple` that the client
-                # writes meanwhile would acknowledge it.
-                await self._consuming.requeue(tag)
-                self._unacked.pop(tag, None)
+        await self._acknowledging.requeue(tags)
 
     async def is_consuming(self) -> bool:
         # The history is bound to every exchange, so a message without any other queue is confirmed and lost.

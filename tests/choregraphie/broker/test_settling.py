@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from choregraphie.broker.consumer import ACK_TOGETHER, RabbitSession
+from choregraphie.broker.acknowledging import ACK_TOGETHER
+from choregraphie.broker.consumer import RabbitSession
 from choregraphie.messaging import Delivery, Outgoing, PublishOutcome
 from tests.support.fake_session import until
 
