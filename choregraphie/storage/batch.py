@@ -39,14 +39,13 @@ class Batch:
     known: Known = field(default_factory=dict)
     receipts: list[Receipt] = field(default_factory=list)
     outbox_events: list[OutboxEvent] = field(default_factory=list)
-    # Bound once for a worker: for a group, binding takes longer than what is not written.
-    log: Any = field(default_factory=log.bind)
 
     def __post_init__(self) -> None:
         self.unit = UnitOfWork(self.connection)
         self.journal = Journal(self.connection)
         self.joins = Joins(self.connection)
         self._source = f"/services/{self.service.name}"
+        self._log = log.bind()  # once for the group, not for each line
 
     def open(self, group: Sequence[Invocation]) -> None:
         """Load what the group reads: one statement per table, and a further round for each later `reads`."""
@@ -119,7 +118,7 @@ class Batch:
             verdict = DeadLetter(Reason.ID_COLLISION, detail, invocation.attempt)
             return Result(invocation.delivery, verdict, invocation=invocation)
         if handled_hash is not None:
-            self.log.debug("delivery.repeated")
+            self._log.debug("delivery.repeated")
             return Result(invocation.delivery, self._repeated(invocation), invocation=invocation)
         outbox_events = self._decide(invocation)
         self.known[invocation.identity] = invocation.body_hash
@@ -142,12 +141,12 @@ class Batch:
         entry = self.journal.entry(instance, handler.action)
         if entry is not None and entry.state is not State.BEGUN:
             # The action was carried out for another event, or was cancelled before: do nothing, say nothing.
-            self.log.warning("reaction.skipped", action=handler.action, journal=entry.state.value)
+            self._log.warning("reaction.skipped", action=handler.action, journal=entry.state.value)
             return ()
         tx = self._transaction(handler.action, instance, identity.id, identity, invocation.time)
         tx.heard = invocation.event if invocation.failure else self._heard(invocation)
         if tx.heard is None:
-            self.log.debug("join.waits", action=handler.action)
+            self._log.debug("join.waits", action=handler.action)
             return ()
         self.joins.end(invocation)
         if invocation.failure is not None:
@@ -161,7 +160,7 @@ class Batch:
             if handler.undoes:
                 _check_undoing(handler, tx, events)
         self.journal.record(self._entry(invocation, state, tx.noted))
-        self.log.debug("reaction.done", action=handler.action, says=[event.TYPE for event in events])
+        self._log.debug("reaction.done", action=handler.action, says=[event.TYPE for event in events])
         return self._add_to_outbox(events, tx, identity.id, invocation)
 
     def on_time(self, schedule: Schedule, keys: list[str]) -> list[Result]:
@@ -177,7 +176,7 @@ class Batch:
             events = list(schedule.do(row, tx))
             if events:
                 types = [event.TYPE for event in events]
-                self.log.debug("clock.reacted", action=schedule.action, **tx.instance._asdict(), says=types)
+                self._log.debug("clock.reacted", action=schedule.action, **tx.instance._asdict(), says=types)
                 self.journal.record(Entry(*tx.instance, schedule.action, State.DONE, self.now, tx.noted, tx.cause))
             results.append(Result(None, Done(), self._add_to_outbox(events, tx, row.cause, None)))
         return results

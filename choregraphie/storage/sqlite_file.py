@@ -44,13 +44,12 @@ class LockedFile:
     def __init__(self, path: Path, taken: str) -> None:
         self._path = path
         # Absolute, since the working directory may change.
-        self._database = str(path.absolute())
-        self._log = f"{self._database}-wal"
+        self._log = Path(f"{path.absolute()}-wal")
         self._log_identity: _Identity | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with _holding:
-                self._descriptor, self._identity = _hold(self._database, f"{path}: {taken}")
+                self._descriptor, self._identity = _hold(path.absolute(), f"{path}: {taken}")
         except OSError as error:
             kind = DatabaseUnavailable if error.errno in _TRANSIENT else DatabaseRefused
             raise kind(f"{path}: {error.strerror}") from None
@@ -61,7 +60,7 @@ class LockedFile:
         What is written to a deleted file is lost with the process. Raises it also when that can no longer be told.
         """
         try:
-            log, database = _identity_of(self._log), _identity_of(self._database)
+            log, database = _identity_of(self._log), _identity_of(self._path.absolute())
         except PermissionError as error:
             raise DatabaseRefused(f"{self._path}: {error.strerror}") from None
         self._log_identity = self._log_identity or log
@@ -78,7 +77,7 @@ class LockedFile:
             _held.discard(self._identity)
 
 
-def _hold(path: str, taken: str) -> tuple[int, _Identity]:
+def _hold(path: Path, taken: str) -> tuple[int, _Identity]:
     if _identity_of(path) in _held:
         raise DatabaseRefused(taken)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -99,9 +98,9 @@ def _hold(path: str, taken: str) -> tuple[int, _Identity]:
     return descriptor, identity
 
 
-def _identity_of(path: str) -> _Identity | None:
+def _identity_of(path: Path) -> _Identity | None:
     """The device and inode of the file at `path`; None when there is no file."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        state = os.stat(path)  # noqa: PTH116 - for each commit, and Path takes longer than the system
+        state = path.stat()
         return state.st_dev, state.st_ino
     return None

@@ -71,7 +71,6 @@ class Store:
         self._times = limits.times
         self._now = now
         self._traced = traced
-        self._log = log.bind()
         self._schedules = Schedules(service.timed)
         self._retention = Retention(service.forgets, limits.inbox, limits.outbox)
 
@@ -155,7 +154,7 @@ class Store:
         for conflicts_left in reversed(range(MOST_CONFLICTS)):
             try:
                 with self._database.begin(by_key=True) as connection:
-                    batch = Batch(self.service, connection, self._now(), self._times, self._traced, log=self._log)
+                    batch = Batch(self.service, connection, self._now(), self._times, self._traced)
                     batch.open(group)
                     answer = do(batch)
                     with answered_together(connection):

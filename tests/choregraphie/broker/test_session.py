@@ -79,3 +79,15 @@ async def test_an_inbox_with_other_arguments_is_refused(amqp_url: str, foreign_c
     with pytest.raises(BrokerRefused, match=r"stock\.inbox"):
         async with open_session(settings, "stock", APP.topology(settings)):
             pass
+
+
+async def test_what_was_handled_last_is_acknowledged_when_the_session_ends(
+    amqp_url: str, foreign_client: ForeignClient
+) -> None:
+    settings = Settings(amqp_url=amqp_url)
+    async with open_session(settings, "stock", APP.topology(settings)) as session:
+        foreign_client.publish("client.events", "commande.initiee", b"{}")
+        await session.consume()
+        (delivery,) = await session.deliveries(10)
+        await session.ack([delivery.tag])
+    assert foreign_client.get("stock.inbox", within_seconds=2) is None
