@@ -9,7 +9,8 @@ from choregraphie.broker.lanes import Consuming
 from choregraphie.messaging import Delivery
 
 # Deliveries are acknowledged together, also where they come one by one: a quorum queue writes each acknowledgement
-# to its log (docs/performance.md). After a crash, those that waited are delivered again, which has no effect.
+# to its log (docs/performance.md). After a crash, those that waited are delivered again, which has no effect. Then they
+# wait no more: each crash counts towards the delivery limit of what was not acknowledged.
 ACK_TOGETHER, ACK_SECONDS = 16, 0.03
 
 
@@ -20,19 +21,20 @@ class Acknowledging:
         """`prefetch`: the broker sends so many messages ahead of their acknowledgement."""
         self._consuming = consuming
         self._at_once = min(ACK_TOGETHER, max(1, prefetch // 4))
-        self._unacked: dict[int, None] = {}
+        # Of each by its tag: whether it was delivered before.
+        self._unacked: dict[int, bool] = {}
         self._handled: list[int] = []
         self._waiting: asyncio.Task[None] | None = None
 
     def received(self, deliveries: Sequence[Delivery]) -> None:
         """These deliveries have come."""
         for delivery in deliveries:
-            self._unacked[delivery.tag] = None
+            self._unacked[delivery.tag] = delivery.redelivered
 
     async def ack(self, tags: Sequence[int]) -> None:
-        """Acknowledge these deliveries: at once when there are many, otherwise within ACK_SECONDS."""
+        """Acknowledge these deliveries: at once when there are many or one came before, else within ACK_SECONDS."""
         self._handled += tags
-        if len(self._handled) >= self._at_once:
+        if len(self._handled) >= self._at_once or any(self._unacked.get(tag) for tag in tags):
             await self.ack_handled()
         elif self._handled and self._waiting is None:
             self._waiting = asyncio.create_task(self._ack_soon())

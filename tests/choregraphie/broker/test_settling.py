@@ -11,7 +11,7 @@ from choregraphie.messaging import Delivery, Outgoing, PublishOutcome
 from tests.support.fake_session import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
 
 class Channel:
@@ -25,8 +25,9 @@ class Channel:
 class SlowConsuming:
     """A channel whose client is slow to write a frame that returns a delivery."""
 
-    def __init__(self) -> None:
+    def __init__(self, redelivered: Collection[int] = ()) -> None:
         self.channel = Channel()
+        self._redelivered = redelivered
         self.acked: list[tuple[int, bool]] = []
         self.may_write = asyncio.Event()
 
@@ -36,7 +37,12 @@ class SlowConsuming:
         on_deliveries: Callable[[list[Delivery]], None],
         arguments: dict[str, Any] | None = None,
     ) -> str:
-        on_deliveries([Delivery(tag, b"", "stock.events", "stock.reserve") for tag in range(1, 101)])
+        on_deliveries(
+            [
+                Delivery(tag, b"", "stock.events", "stock.reserve", redelivered=tag in self._redelivered)
+                for tag in range(1, 101)
+            ]
+        )
         return "consumer"
 
     async def ack(self, tag: int, *, multiple: bool) -> None:
@@ -94,6 +100,18 @@ async def test_many_deliveries_are_acknowledged_at_once_with_those_that_waited()
     await session.ack([1])
     await session.ack([*range(2, ACK_TOGETHER + 1)])
     assert consuming.acked == [(ACK_TOGETHER, True)]
+
+
+async def test_a_delivery_that_came_before_is_acknowledged_at_once() -> None:
+    """What follows it may kill the worker again, and each time counts towards its delivery limit."""
+    consuming = SlowConsuming(redelivered={3})
+    session = RabbitSession(NoPublishing(), consuming, [], ["stock.inbox"], prefetch=600)
+    await session.consume()
+    await session.ack([1])
+    await session.ack([2])
+    assert consuming.acked == []
+    await session.ack([3])
+    assert consuming.acked == [(3, True)]
 
 
 async def test_a_small_prefetch_waits_for_no_acknowledgement() -> None:
