@@ -9,8 +9,8 @@ from choregraphie.broker.lanes import Consuming
 from choregraphie.messaging import Delivery
 
 # Deliveries are acknowledged together, also where they come one by one: a quorum queue writes each acknowledgement
-# to its log (docs/performance.md). After a crash, those that waited are delivered again, which has no effect. Then they
-# wait no more: each crash counts towards the delivery limit of what was not acknowledged.
+# to its log (docs/performance.md). After a crash, those that waited are delivered again, which has no effect.
+# What came before does not wait: each crash counts towards the delivery limit of what was not acknowledged.
 ACK_TOGETHER, ACK_SECONDS = 16, 0.03
 
 
@@ -32,7 +32,7 @@ class Acknowledging:
             self._unacked[delivery.tag] = delivery.redelivered
 
     async def ack(self, tags: Sequence[int]) -> None:
-        """Acknowledge these deliveries: at once when there are many or one came before, else within ACK_SECONDS."""
+        """Acknowledge these deliveries: at once when they are many or one came before; or soon."""
         self._handled += tags
         if len(self._handled) >= self._at_once or any(self._unacked.get(tag) for tag in tags):
             await self.ack_handled()
