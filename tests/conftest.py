@@ -32,6 +32,7 @@ FIRST = {"test_rotated_passwords.py", "test_rotated_monitor_passwords.py", "test
 EARLY = {"test_connect_errors.py", "test_own_node.py"}
 # These start nodes, clusters or the nemesis themselves.
 WHOLE_NODES = {
+    "test_blocked.py",
     "test_cluster.py",
     "test_command_line.py",
     "test_dead_queues.py",
