@@ -1,4 +1,4 @@
-"""Acknowledges what was handled: many deliveries at once by one frame, few of them together, a little later."""
+"""Acknowledges what was handled: many deliveries at once by one frame, few of them together within 30 ms."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ class Acknowledging:
             self._unacked[delivery.tag] = delivery.redelivered
 
     async def ack(self, tags: Sequence[int]) -> None:
-        """Acknowledge these deliveries: at once when they are many or one came before; or soon."""
+        """Acknowledge these deliveries: at once when many wait or one came before, otherwise in ACK_SECONDS."""
         self._handled += tags
         if len(self._handled) >= self._at_once or any(self._unacked.get(tag) for tag in tags):
             await self.ack_handled()

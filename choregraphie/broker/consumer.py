@@ -41,7 +41,7 @@ class RabbitSession:
         queues: Sequence[str],
         signer: "Signer | None" = None,
         *,
-        prefetch: int = 1,
+        prefetch: int,
     ) -> None:
         """`channels` are the client's below both. The first of `queues` is the service's inbox; the others receive
         what the service publishes. `signer` signs its events. `prefetch`: the broker sends so many messages ahead
@@ -108,7 +108,7 @@ class RabbitSession:
         await self._acknowledging.ack(tags)
 
     async def ack_handled(self) -> None:
-        """Acknowledge at once what waits for it. On a lost session it does nothing."""
+        """Acknowledge at once what waits to be acknowledged. On a lost session it does nothing."""
         await self._acknowledging.ack_handled()
 
     async def requeue(self, tags: Sequence[int]) -> None:

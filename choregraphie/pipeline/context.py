@@ -66,8 +66,8 @@ class Shortages:
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """`thread` runs what uses the database. `externals` is what the service's calls connect to. `now`
-    is the clock of its deadlines. `rng` spreads retries.
+    """`thread` runs what uses the database. `externals` is what the service's calls connect to. `now` is the clock
+    of its deadlines. `rng` spreads retries.
 
     `check_resources` raises ResourceShortage when this process lacks a resource that work needs. `decoder` is for
     all sessions; without one, each makes its own. `breakers`: by the outside system that each is for.
@@ -112,7 +112,7 @@ class WorkerContext:
             return contextvars.copy_context().run(self.thread.timed, do, *args)
 
     async def retry_until_available(self, do: Callable[..., T], *args: Any) -> T:
-        """The same, repeated while the database does not answer or another worker's transaction was faster.
+        """`on_thread`, repeated while the database does not answer or another worker's transaction was faster.
 
         Meanwhile nothing beyond the prefetch is received, and nothing is set aside.
         """

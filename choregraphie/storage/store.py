@@ -1,6 +1,6 @@
 """The transactions of a service: inbox, reactions, rows, journal and outbox are committed together or not at all.
 
-Each method is one transaction, but for `purge`. What the transactions do is in modules of its own: `batch` carries
+Each method but `purge` is one transaction. What the transactions do is in modules of its own: `batch` carries
 out deliveries, `schedules` runs scheduled reactions, `poison_log` chooses suspects, `retention` deletes old rows.
 """
 

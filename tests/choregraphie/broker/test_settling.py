@@ -59,10 +59,16 @@ class NoPublishing:
         raise AssertionError("nothing is published here")
 
 
+async def consume(consuming: SlowConsuming, prefetch: int = 1) -> RabbitSession:
+    """A session that has received the deliveries 1 to 100."""
+    session = RabbitSession(NoPublishing(), consuming, [], ["stock.inbox"], prefetch=prefetch)
+    await session.consume()
+    return session
+
+
 async def test_an_acknowledgement_takes_no_delivery_with_it_that_is_being_returned() -> None:
     consuming = SlowConsuming()
-    session = RabbitSession(NoPublishing(), consuming, [], ["stock.inbox"])
-    await session.consume()
+    session = await consume(consuming)
     returning = asyncio.create_task(session.requeue([1]))
     await asyncio.sleep(0)
     await session.ack([2, 3])
@@ -73,16 +79,14 @@ async def test_an_acknowledgement_takes_no_delivery_with_it_that_is_being_return
 
 async def test_deliveries_below_the_oldest_unacknowledged_are_acknowledged_by_one_frame() -> None:
     consuming = SlowConsuming()
-    session = RabbitSession(NoPublishing(), consuming, [], ["stock.inbox"])
-    await session.consume()
+    session = await consume(consuming)
     await session.ack([1, 2])
     assert consuming.acked == [(2, True)]
 
 
 async def test_few_deliveries_are_acknowledged_a_little_later_together() -> None:
     consuming = SlowConsuming()
-    session = RabbitSession(NoPublishing(), consuming, [], ["stock.inbox"], prefetch=600)
-    await session.consume()
+    session = await consume(consuming, prefetch=600)
     await session.ack([1])
     await session.ack([2, 4])
     assert consuming.acked == []
@@ -95,8 +99,7 @@ async def test_few_deliveries_are_acknowledged_a_little_later_together() -> None
 
 async def test_many_deliveries_are_acknowledged_at_once_with_those_that_waited() -> None:
     consuming = SlowConsuming()
-    session = RabbitSession(NoPublishing(), consuming, [], ["stock.inbox"], prefetch=600)
-    await session.consume()
+    session = await consume(consuming, prefetch=600)
     await session.ack([1])
     await session.ack([*range(2, ACK_TOGETHER + 1)])
     assert consuming.acked == [(ACK_TOGETHER, True)]
@@ -105,8 +108,7 @@ async def test_many_deliveries_are_acknowledged_at_once_with_those_that_waited()
 async def test_a_delivery_that_came_before_is_acknowledged_at_once() -> None:
     """What follows it may kill the worker again, and each time counts towards its delivery limit."""
     consuming = SlowConsuming(redelivered={3})
-    session = RabbitSession(NoPublishing(), consuming, [], ["stock.inbox"], prefetch=600)
-    await session.consume()
+    session = await consume(consuming, prefetch=600)
     await session.ack([1])
     await session.ack([2])
     assert consuming.acked == []
@@ -116,16 +118,14 @@ async def test_a_delivery_that_came_before_is_acknowledged_at_once() -> None:
 
 async def test_a_small_prefetch_waits_for_no_acknowledgement() -> None:
     consuming = SlowConsuming()
-    session = RabbitSession(NoPublishing(), consuming, [], ["stock.inbox"], prefetch=3)
-    await session.consume()
+    session = await consume(consuming, prefetch=3)
     await session.ack([1])
     assert consuming.acked == [(1, True)]
 
 
-async def test_what_waits_is_acknowledged_when_the_session_ends() -> None:
+async def test_what_waits_can_be_acknowledged_at_once() -> None:
     consuming = SlowConsuming()
-    session = RabbitSession(NoPublishing(), consuming, [], ["stock.inbox"], prefetch=600)
-    await session.consume()
+    session = await consume(consuming, prefetch=600)
     await session.ack([1, 2])
     await session.ack_handled()
     assert consuming.acked == [(2, True)]
