@@ -28,7 +28,7 @@ def add(verbs: Any, application: Application) -> None:
         "--json",
         action="store_true",
         help="for programs; of several services, one document keyed by service. What JSON lacks is text: times in"
-        " ISO 8601, amounts as they are, bytes in base64, NaN",
+        " ISO 8601, amounts as they are, bytes in URL-safe base64, NaN",
     )
     inspect.set_defaults(do=_inspect)
 
