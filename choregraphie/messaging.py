@@ -154,7 +154,10 @@ class BrokerSession(Protocol):
         """
 
     async def ack(self, tags: Sequence[int]) -> None:
-        """Acknowledge these deliveries. On a lost session it does nothing, and they are redelivered."""
+        """Acknowledge these deliveries, perhaps some milliseconds later together with others.
+
+        On a lost session it does nothing, and they are redelivered.
+        """
 
     async def requeue(self, tags: Sequence[int]) -> None:
         """Return deliveries that were never started."""

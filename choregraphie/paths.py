@@ -1,4 +1,4 @@
-"""Whether something is at a path. What cannot be told is an error; since Python 3.14, `Path` calls it absent."""
+"""Whether something is at a path. What cannot be told is an error, which `Path` of Python 3.14 calls absent."""
 
 import stat
 from pathlib import Path

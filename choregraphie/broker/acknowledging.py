@@ -10,7 +10,7 @@ from choregraphie.messaging import Delivery
 
 # Deliveries are acknowledged together, also where they come one by one: a quorum queue writes each acknowledgement
 # to its log (docs/performance.md). After a crash, those that waited are delivered again, which has no effect.
-# What came before does not wait: each crash counts towards the delivery limit of what was not acknowledged.
+# A redelivered message does not wait: each crash counts towards the delivery limit of what was not acknowledged.
 ACK_TOGETHER, ACK_SECONDS = 16, 0.03
 
 
@@ -21,7 +21,7 @@ class Acknowledging:
         """`prefetch`: the broker sends so many messages ahead of their acknowledgement."""
         self._consuming = consuming
         self._at_once = min(ACK_TOGETHER, max(1, prefetch // 4))
-        # Of each by its tag: whether it was delivered before.
+        # By tag: whether it was delivered before.
         self._unacked: dict[int, bool] = {}
         self._handled: list[int] = []
         self._waiting: asyncio.Task[None] | None = None

@@ -35,7 +35,7 @@ CALL_SECONDS = 10
 CONFIRM_SECONDS = 30
 # A worker that is asked to stop has half a minute in all; what is not closed by then ends with the process.
 CLOSE_SECONDS = 2
-# What the prefetch and the window of a publish allow bounds it too.
+# The prefetch and the publish window bound it too.
 _FRAMES_AT_ONCE = 600
 
 # Errors after which another try would get the same answer.
@@ -176,7 +176,7 @@ class _Connection(aio_pika.Connection):
     """
 
     async def connect(self, timeout: float | None = None) -> None:
-        """Raises what the client raises."""
+        """Connect, and close what was opened when that fails. Raises what the client raises."""
         try:
             await super().connect(timeout)
         except BaseException:
@@ -190,7 +190,7 @@ class LeanConnection(_Connection):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self.lane_transport = LeanTransport()
-        # The client knows this option; aio-pika, between, hands on only those of a URL.
+        # The client knows this option; aio-pika passes on only the options of a URL.
         self.kwargs["transport_factory"] = self.lane_transport
 
 

@@ -147,7 +147,7 @@ class _Reader:
         self._arrived.put_nowait(None)
 
     async def remove(self, consuming: Consuming, tag: int) -> None:
-        """Raises BrokerUnavailable when the connection is lost."""
+        """Acknowledge the letter, so that the queue drops it. Raises BrokerUnavailable on a lost connection."""
         try:
             await consuming.ack(tag, multiple=False)
         except LOST_ERRORS as error:

@@ -2,7 +2,7 @@
 
 A timestamp in nanoseconds, a short string that is not UTF-8, or a table nested a thousand levels deep makes
 pamqp raise in its frame reader. The connection then ends and the message is redelivered, until it is dead-
-lettered after twenty rounds, together with the other messages in the prefetch window. Of a sender's properties
+lettered after 21 deliveries, together with the other messages in the prefetch window. Of a sender's properties
 only the content type decides anything, so those that cannot be decoded are dropped. The headers beside them are
 kept: the broker writes its own among them, and a message in binary mode its attributes. A routing key that is
 not UTF-8 is worse: any client can write one, and reading a stream does not remove it.

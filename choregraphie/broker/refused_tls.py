@@ -1,4 +1,4 @@
-"""Why a connection to the broker failed, where client and server are not of one mind about TLS."""
+"""Why a connection to the broker failed, where client and server disagree about TLS."""
 
 from choregraphie.amqp_url import BrokerAddress
 from choregraphie.tls import refusal_of, speaks_tls

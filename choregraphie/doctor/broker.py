@@ -1,4 +1,4 @@
-"""Examines the broker: the way in, its version, nodes, alarms, and its clock."""
+"""Examines the broker: connection and login, version, nodes, alarms, and its clock."""
 
 import datetime as dt
 from collections.abc import AsyncIterator, Iterator, Mapping

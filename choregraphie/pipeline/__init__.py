@@ -1,4 +1,4 @@
-"""The way of a delivery: decode, call, commit, publish, acknowledge. `pipeline.py` is its table of contents."""
+"""The path of a delivery: decode, call, commit, publish, acknowledge. `pipeline.py` is its table of contents."""
 
 from choregraphie.pipeline.supervisor import run_until, run_workers
 

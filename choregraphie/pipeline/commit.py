@@ -30,7 +30,7 @@ Item = Invocation | CallToBegin | Result | Schedule
 
 
 class CommitStage:
-    """Takes items as they become ready; a batch is committed together. That calls begin is committed with it."""
+    """Takes items as they become ready, and commits a batch together, with the records that calls begin."""
 
     def __init__(self, context: WorkerContext, outbox_publisher: OutboxPublisher) -> None:
         self._context = context
@@ -48,7 +48,7 @@ class CommitStage:
         self._ready.put(CallToBegin(invocation))
 
     def put_schedule(self, schedule: Schedule) -> None:
-        """`schedule` is due. Nothing happens when it is still waiting for the last time."""
+        """`schedule` is due. Does nothing when it is in the queue already."""
         if schedule not in self._due:
             self._due.add(schedule)
             self._ready.put(schedule)

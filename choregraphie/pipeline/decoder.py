@@ -1,6 +1,6 @@
 """Decodes deliveries: bytes become the invocation of a handler, or a dead letter when they can never be read.
 
-The executor executes the invocation; `pipeline.py` shows the whole way of a delivery.
+The executor executes the invocation; `pipeline.py` shows the whole path of a delivery.
 """
 
 import re
@@ -44,7 +44,7 @@ class Decoder:
     verifier: "Verifier | None" = None
 
     def decode(self, delivery: Delivery) -> Invocation | DeadLetter:
-        """The invocation that `delivery` asks for, or why it can never be read. Raises ResourceShortage alone."""
+        """The invocation that `delivery` asks for, or why it can never be read. Raises only ResourceShortage."""
         try:
             return self._decode(delivery)
         except Exception as error:

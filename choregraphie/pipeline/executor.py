@@ -96,7 +96,7 @@ def _alone(store: Store, invocation: Invocation, delays: tuple[float, ...]) -> R
 
 
 def _failed(store: Store, invocation: Invocation, delays: tuple[float, ...]) -> Result:
-    """Retry later, or give up: commit the refusal and its journal entry, then publish the dead letter."""
+    """Retry later, or give up: commit the refusal and its journal entry, and return the dead letter to publish."""
     assert invocation.failure is not None  # noqa: S101 - only failed ones come here
     verdict = invocation.handler.retry.policy(delays).after(invocation.failure, invocation.attempt)
     if isinstance(verdict, RetryAfter) or invocation.handler.gives_up is None:

@@ -1,8 +1,8 @@
 """Holds of one session: while an outside system is down, its calls wait and the inbox is left in the broker.
 
-The deliveries in hand keep their number of tries. One of them at a time makes its call, as a probe, each time
-another: one message that always fails keeps nothing held for longer than a probe. The state of the breakers is the
-worker's and outlives its sessions; a new process begins with closed ones.
+The deliveries in hand keep their number of tries. One of them at a time makes its call, as a probe, and each probe
+is that of another delivery: one message that always fails prolongs the hold by one probe at most. The state of the
+breakers is the worker's and outlives its sessions; a new process begins with closed ones.
 """
 
 import asyncio

@@ -74,7 +74,7 @@ class PoisonTrials:
         return tried
 
     def acked(self, tags: Sequence[int]) -> None:
-        """These deliveries are acknowledged."""
+        """These deliveries are handled: they are acknowledged, or will be with the next ones."""
         self._on_trial.difference_update(tags)
         if not self._on_trial:
             self._acked.set()
@@ -89,14 +89,14 @@ class PoisonTrials:
     async def _chosen(self) -> Invocation:
         while True:
             await self._arrived.wait()
-            invocation = await self._least_tried(untried=True)
+            invocation = await self._next_suspect(untried=True)
             if invocation is None:
                 await asyncio.sleep(self._delayed_until - asyncio.get_running_loop().time())
-                invocation = await self._least_tried(untried=False)
+                invocation = await self._next_suspect(untried=False)
             if invocation is not None and invocation in self._held:  # it may have been requeued meanwhile
                 return invocation
 
-    async def _least_tried(self, *, untried: bool) -> Invocation | None:
+    async def _next_suspect(self, *, untried: bool) -> Invocation | None:
         if not self._held:
             return None
         choose = partial(self._context.store.choose_suspect, tuple(self._held), untried=untried)

@@ -72,7 +72,7 @@ async def run_workers(services: Sequence[Service], wanted: Topology, settings: S
 async def run_until(
     stopping: asyncio.Event, services: Sequence[Service], wanted: Topology, settings: Settings
 ) -> None:
-    """The same until `stopping` is set, and signals are the caller's."""
+    """Run a worker of each service until `stopping` is set. The caller handles signals."""
 
     def open_service_session(context: WorkerContext) -> contextlib.AbstractAsyncContextManager[BrokerSession]:
         return open_session(settings, context.service, wanted)

@@ -1,4 +1,4 @@
-"""Shrinking: leave out actions and faults of a failing run while it still violates the same invariant."""
+"""Shrinks a failing run: leaves out actions and faults while it still violates the same invariant."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

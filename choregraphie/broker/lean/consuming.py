@@ -84,7 +84,7 @@ class LeanConsuming:
     def _take_content(self, data: bytes, at: int) -> int:
         """Take the header that begins at `at` and a body of one frame, as nearly every delivery has them.
 
-        Returns where they end; `at` when they are others or not whole: then each frame is taken by itself.
+        Returns where they end; `at` when others follow or one is not whole: then each frame is taken by itself.
         """
         header = frame_at(data, at)
         body = frame_at(data, header[3] + 1) if header else None
@@ -141,7 +141,7 @@ def _names(exchange: bytes, routing_key: bytes) -> tuple[str, str]:
 
 
 def _text(found: bytes) -> str:
-    """What is not UTF-8 gets no longer: it may be published again."""
+    """The text; what is not UTF-8 is replaced without making it longer, because it may be published again."""
     try:
         return found.decode()
     except UnicodeDecodeError:
