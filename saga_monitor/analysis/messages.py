@@ -54,7 +54,7 @@ class Hold:
 
     def lasts(self, now: dt.datetime) -> bool:
         """Whether the inbox is held at `now`."""
-        return self.is_open and self.next is not None and now < self.next + GRACE
+        return self.is_open and self.next is not None and now - GRACE < self.next
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ def _by_the_inbox(wait: PendingStep, evidence: Evidence) -> Cause | None:
 def _retrying(wait: PendingStep, evidence: Evidence) -> Cause | None:
     retried = [one for one in evidence.retries if one.service == wait.service]
     last = retried[-1] if retried else None
-    if last is None or last.next is None or last.next + GRACE <= evidence.now:
+    if last is None or last.next is None or last.next <= evidence.now - GRACE:
         return None
     usual = evidence.tries
     tries = usual if wait.undoing else evidence.choreography.tries_of(wait.step, usual)

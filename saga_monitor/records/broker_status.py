@@ -114,7 +114,7 @@ async def read_broker_status(
         asked,
         frozenset(answers.keys() - counted.keys()),
         first.offset if first else None,
-        said_at(first) if first else None,
+        said_at(first, now) if first else None,
         told.unbound,
         told.unasked,
         problems,

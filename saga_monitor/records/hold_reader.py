@@ -9,6 +9,7 @@ from choregraphie.saga.topology import (
     SINCE_HEADER,
     UNTIL_HEADER,
 )
+from saga_monitor.analysis.interventions import LONGEST_WAIT
 from saga_monitor.analysis.messages import Hold
 from saga_monitor.records.lenient_parsing import text
 from saga_monitor.records.timestamps import EntryClock, time_of, utc
@@ -19,15 +20,16 @@ def read_hold(entry: HistoryEntry, service: str, clock: EntryClock) -> Hold:
     said = utc(entry.timestamp)
     at = clock.of(said)
     since, until, again = (time_of(entry.headers.get(name)) for name in (SINCE_HEADER, UNTIL_HEADER, NEXT_HEADER))
-    # A clock that is ahead must not make a hold that has lapsed last.
-    ahead = at - said if said and at < said else None
+    # By the clock of the service, which may be ahead: then a hold that has lapsed must not last.
+    told = said if said and at < said else at
+    wait = max(-LONGEST_WAIT, min(again - told, LONGEST_WAIT)) if again else None
     return Hold(
         service,
         text(entry.headers.get(OUTSIDE_HEADER)),
         entry.headers.get(HOLD_HEADER) == "open",
         since=min(since or at, at),
         until=until,
-        next=again + ahead if again and ahead else again,
+        next=at + wait if wait is not None else None,
         detail=text(entry.headers.get(DETAIL_HEADER)),
         offset=entry.offset,
         at=at,

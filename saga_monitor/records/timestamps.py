@@ -7,6 +7,8 @@ from choregraphie.messaging import HistoryEntry
 from choregraphie.saga.rfc3339 import read_time
 from saga_monitor.records.lenient_parsing import parse_partial, text
 
+# No event was said outside of these years. Far from the ends of the calendar, times can be added and subtracted.
+_EARLIEST, _LATEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 # Smaller differences are normal: a clock's error, or the time an entry was on its way.
 ORDINARY = dt.timedelta(seconds=5)
 
@@ -43,15 +45,18 @@ def time_of(value: object) -> dt.datetime | None:
 
 
 def utc(time: dt.datetime | None) -> dt.datetime | None:
-    """`time` in UTC; None without a time, or at the ends of the calendar, where the conversion overflows."""
-    if time is None or time.tzinfo is dt.UTC:
-        return time
-    try:
-        return time.astimezone(dt.UTC) if time.tzinfo else time.replace(tzinfo=dt.UTC)
-    except OverflowError:
+    """`time` in UTC; None without a time, or before 1970 or after 8999, where a wrong clock or nobody set it."""
+    if time is None:
         return None
+    if time.tzinfo is not dt.UTC:
+        try:
+            time = time.astimezone(dt.UTC) if time.tzinfo else time.replace(tzinfo=dt.UTC)
+        except OverflowError:
+            return None
+    return time if _EARLIEST <= time < _LATEST else None
 
 
-def said_at(entry: HistoryEntry) -> dt.datetime | None:
-    """The time in an entry: from its properties, or else from its envelope."""
-    return utc(entry.timestamp) or time_of(parse_partial(entry).time)
+def said_at(entry: HistoryEntry, now: dt.datetime) -> dt.datetime | None:
+    """The time in an entry: from its properties, or else from its envelope. None when it is later than `now`."""
+    time = utc(entry.timestamp) or time_of(parse_partial(entry).time)
+    return time if time and time <= now + ORDINARY else None

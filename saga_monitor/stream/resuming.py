@@ -75,14 +75,14 @@ class Reading:
         if not lost:
             return None
         known = self.clock.since or self.position.as_of
-        return Gap(now, Loss.TRIMMED, lost, batch[0].offset, known, said_at(batch[0]))
+        return Gap(now, Loss.TRIMMED, lost, batch[0].offset, known, said_at(batch[0], now))
 
     def _gap_at_start(self, first: HistoryEntry, now: dt.datetime) -> Gap | None:
         if self.position.shift:
             self.shift = self.position.shift - first.offset
             return None
         # A stream may begin at an offset other than 0 (RabbitMQ 4.4), so the number of lost entries is unknown.
-        return Gap(now, Loss.BEGINNING, None, first.offset, None, said_at(first)) if first.offset else None
+        return Gap(now, Loss.BEGINNING, None, first.offset, None, said_at(first, now)) if first.offset else None
 
     async def note_batch(self, batch: Sequence[HistoryEntry], now: dt.datetime) -> dt.datetime | None:
         """Notes `batch`, of `now`. Returns the time up to which all that was said has been read, where known.
