@@ -22,7 +22,7 @@ try:
     from choregraphie.extras import needing
     from choregraphie.logs import configure_logs
     from choregraphie.printable import printable
-    from choregraphie.process.stdout_errors import open_missing_streams, output_lost
+    from choregraphie.process.stdout_errors import output_lost, prepare_standard_streams
     from choregraphie.resolution import resolve
     from choregraphie.saga.saga_set import SagaSet
     from choregraphie.terminal.arguments import Parser
@@ -78,10 +78,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def main_for(application: Application, argv: Sequence[str]) -> int:
     """Run the command line on `application`; returns its exit code."""
     arguments = _parser(application.saga_set, _before_options(argv)[1]).parse_args(argv)
-    for stream in (sys.stdout, sys.stderr):
-        # An id may hold what the terminal's encoding lacks.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
     try:
         code = _run(application, arguments, application.read_settings(os.environ))
         sys.stdout.flush()
@@ -173,5 +169,5 @@ VERBS = {
 
 
 if __name__ == "__main__":
-    open_missing_streams()
+    prepare_standard_streams()
     sys.exit(main())

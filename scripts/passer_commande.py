@@ -19,7 +19,7 @@ try:
     from choregraphie import Settings, UserError
     from choregraphie.logs import configure_logs
     from choregraphie.messaging import PublishOutcome
-    from choregraphie.process.stdout_errors import open_missing_streams
+    from choregraphie.process.stdout_errors import prepare_standard_streams
     from choregraphie.saga.envelope import Event
     from choregraphie.terminal.arguments import Parser
     from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
@@ -61,7 +61,8 @@ one object per line. SAGA_AMQP_URL names the broker.
 A demand to cancel is published whether or not the order exists, because it may overtake its order. Without an
 order it has no effect, and is deleted after some time.
 
-exit codes: 0 published, 1 not published, or not everything, 2 usage or configuration error (one line says what)
+exit codes: 0 published, 1 nobody hears it, or not everything was published, 2 usage or configuration error, or
+the broker is away (one line says what)
 """
 _ORDER: dict[str, Any] = {"client": "CLIENT-123", "produit": "PROD-456", "quantite": 2, "montant": "99.99"}
 # The number of bad lines that are named; further ones are only counted.
@@ -235,5 +236,5 @@ def _show(event: PublishedEvent, *, as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    open_missing_streams()
+    prepare_standard_streams()
     sys.exit(main())

@@ -8,7 +8,7 @@ gc.disable()  # nothing that is imported becomes garbage; looking for it takes a
 try:
     from choregraphie import UserError
     from choregraphie.cli.main import main as run_command_line
-    from choregraphie.process.stdout_errors import open_missing_streams
+    from choregraphie.process.stdout_errors import prepare_standard_streams
     from choregraphie.resolution import load
 except ModuleNotFoundError as missing:
     print(
@@ -32,5 +32,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    open_missing_streams()
+    prepare_standard_streams()
     sys.exit(main())

@@ -10,7 +10,7 @@ from importlib import import_module, metadata
 from choregraphie.cli.main import main as run_verb
 from choregraphie.cli.new import new
 from choregraphie.errors import UserError
-from choregraphie.process.stdout_errors import open_missing_streams
+from choregraphie.process.stdout_errors import prepare_standard_streams
 from choregraphie.resolution import resolve
 from choregraphie.terminal.arguments import Parser
 
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def start() -> None:
     """The entry point of the console command."""
-    open_missing_streams()
+    prepare_standard_streams()
     sys.exit(main())
 
 

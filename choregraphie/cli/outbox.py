@@ -99,7 +99,7 @@ def _view(found: list[tuple[str, OutboxEvent]], noun: str, *, full: bool) -> Ren
         when = f"{outbox_event.decided_at:%F %T}" if full else ago
         event_id = ids.get(outbox_event.event_id, outbox_event.event_id)
         table.add_row(outbox_event.key, outbox_event.type, service, when, event_id)
-    return Group(Text(f"{format_count(len(found))} not said", style="bold"), table)
+    return Group(Text(f"{format_count(len(found))} not published", style="bold"), table)
 
 
 def _resend(options: argparse.Namespace, settings: Settings) -> int:

@@ -93,14 +93,8 @@ class CommitStage:
         with self._context.left_over_if_cancelled(partial(store.commit_and_begin, succeeded, calling, published)):
             while True:
                 try:
-                    results, begun = await self._context.transact(
-                        len(invocations) + len(calling),
-                        execute_and_begin,
-                        store,
-                        invocations,
-                        calling,
-                        delays,
-                        published,
+                    results, begun = await self._context.on_thread(
+                        execute_and_begin, store, invocations, calling, delays, published
                     )
                     break
                 except (DatabaseUnavailable, ResourceShortage) as error:

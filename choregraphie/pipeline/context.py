@@ -7,6 +7,7 @@ import datetime as dt
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -20,7 +21,6 @@ from choregraphie.errors import (
     ResourceShortage,
 )
 from choregraphie.pipeline.breaker import Breaker
-from choregraphie.pipeline.database_thread import DatabaseThread
 from choregraphie.pipeline.decoder import Decoder
 from choregraphie.process.attribution import shortage
 from choregraphie.retrying import RefusedLogin
@@ -66,8 +66,8 @@ class Shortages:
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """`thread` runs what uses the database. `externals` is what the service's calls connect to. `now` is the clock
-    of its deadlines. `rng` spreads retries.
+    """`thread` runs everything that uses the database. `externals` is what the service's calls connect to. `now`
+    is the clock of its deadlines. `rng` spreads retries.
 
     `check_resources` raises ResourceShortage when this process lacks a resource that work needs. `decoder` is for
     all sessions; without one, each makes its own. `breakers`: by the outside system that each is for.
@@ -75,7 +75,7 @@ class WorkerContext:
 
     store: Store
     settings: Settings
-    thread: DatabaseThread
+    thread: Executor
     externals: Any
     now: Callable[[], dt.datetime]
     rng: random.Random = field(default_factory=random.Random)
@@ -93,23 +93,19 @@ class WorkerContext:
         return self.store.service.name
 
     async def on_thread(self, do: Callable[..., T], *args: Any) -> T:
-        """Run `do` on the database thread, so that the event loop does not wait for a disk.
+        """Run `do` on the database thread, so that the event loop never waits for a disk.
 
         Raises what `do` raises, as a ResourceShortage when the worker itself lacks resources.
         """
         run_in_context = contextvars.copy_context().run  # log lines of that thread name the service too
-        with _shortages_named():
+        try:
             return await asyncio.get_running_loop().run_in_executor(self.thread, run_in_context, do, *args)
-
-    async def transact(self, deliveries: int, do: Callable[..., T], *args: Any) -> T:
-        """Run `do`, a transaction of so many deliveries: in place where that is allowed, otherwise on the thread.
-
-        Raises as `on_thread` does.
-        """
-        if not self.thread.may_run_in_place(deliveries):
-            return await self.on_thread(self.thread.timed, do, *args)
-        with _shortages_named():
-            return contextvars.copy_context().run(self.thread.timed, do, *args)
+        except ChoregraphieError:
+            raise
+        except Exception as error:
+            if (short := shortage(error)) is not None:
+                raise short from error
+            raise
 
     async def retry_until_available(self, do: Callable[..., T], *args: Any) -> T:
         """`on_thread`, repeated while the database does not answer or another worker's transaction was faster.
@@ -204,19 +200,6 @@ class WorkerContext:
     def end_wait(self, stage: str) -> None:
         """`stage` has what it waited for, and continues."""
         self.shortages.end(stage, self.telemetry)
-
-
-@contextlib.contextmanager
-def _shortages_named() -> Iterator[None]:
-    """Raises an error of the block that comes from a lack of resources as a ResourceShortage."""
-    try:
-        yield
-    except ChoregraphieError:
-        raise
-    except Exception as error:
-        if (short := shortage(error)) is not None:
-            raise short from error
-        raise
 
 
 async def _shortage_in(check: Callable[[], Awaitable[None]]) -> Exception | None:

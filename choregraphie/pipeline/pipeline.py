@@ -6,7 +6,6 @@
               that the call begins, another executes the reaction with the answer; while a system is down, the
               inbox is held (`holds.py`)
     commit    execute whatever is ready in one transaction (`commit.py`, `executor.py`), on the database thread
-              unless the group is small and the database a file (`database_thread.py`)
     publish   publish the outbox, retries and dead letters, and wait for the confirms (`outbox_publisher.py`)
     ack       acknowledge; only now
 

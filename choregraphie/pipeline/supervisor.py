@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +26,6 @@ from choregraphie.failpoints import arm
 from choregraphie.messaging import BrokerSession
 from choregraphie.pipeline.clock import SteadyClock
 from choregraphie.pipeline.context import SESSION, WorkerContext
-from choregraphie.pipeline.database_thread import DatabaseThread
 from choregraphie.pipeline.decoder import Decoder
 from choregraphie.pipeline.pipeline import Pipeline
 from choregraphie.pipeline.waiting import pause
@@ -37,7 +37,6 @@ from choregraphie.service.service import Service
 from choregraphie.settings import Settings
 from choregraphie.signing import signer_for, verifier_for
 from choregraphie.storage.database import Database, open_database
-from choregraphie.storage.engine import database_url, is_file
 from choregraphie.storage.store import Store, StoreLimits
 from choregraphie.telemetry.exporting import exporting_traces
 from choregraphie.telemetry.hooks import Tracing
@@ -117,7 +116,7 @@ async def _open_context(
     signer_for(settings, service.name)
     decoder = Decoder(service, verifier_for(settings))
     # One thread per database: SQLite has one writer, and a switch between threads costs more than a statement.
-    thread = DatabaseThread(service.name, on_file=is_file(database_url(service.name, settings)))
+    thread = ThreadPoolExecutor(1, thread_name_prefix=f"{service.name} database")
     database = await _open_when_available(service, settings, thread, stopping)
     clock = SteadyClock()
     store = Store(service, database, StoreLimits.of(settings), clock.now, tracing.traced)
@@ -138,7 +137,7 @@ async def _open_context(
         await _close(service, database, thread)
 
 
-async def _close(service: Service, database: Database, thread: DatabaseThread) -> None:
+async def _close(service: Service, database: Database, thread: ThreadPoolExecutor) -> None:
     closing = asyncio.get_running_loop().run_in_executor(thread, database.close)
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
@@ -152,7 +151,7 @@ async def _close(service: Service, database: Database, thread: DatabaseThread) -
 
 
 async def _open_when_available(
-    service: Service, settings: Settings, thread: DatabaseThread, stopping: asyncio.Event
+    service: Service, settings: Settings, thread: ThreadPoolExecutor, stopping: asyncio.Event
 ) -> Database:
     failures = 0
     while True:

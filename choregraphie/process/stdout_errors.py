@@ -1,4 +1,4 @@
-"""Handles standard streams that are closed at start, broken, or on a full disk."""
+"""Handles standard streams that are closed at start, broken, on a full disk, or lack a letter."""
 
 import contextlib
 import io
@@ -45,11 +45,12 @@ class TolerantStream(io.TextIOBase):
             _redirect_to_null(self._stream)
 
 
-def open_missing_streams() -> None:
+def prepare_standard_streams() -> None:
     """Open on /dev/null each standard stream that the program was started without.
 
     Call it before any file is opened: that file would get the descriptor of a standard stream, and whatever is
-    written to the stream. From then on, output to standard error that cannot be written is dropped.
+    written to the stream. From then on, output to standard error that cannot be written is dropped, and what the
+    encoding of an output lacks is written as an escape, such as `\\u2026`.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -57,6 +58,9 @@ def open_missing_streams() -> None:
             stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - it stays open until the program ends
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")
     sys.stderr = TolerantStream(sys.stderr)
 
 

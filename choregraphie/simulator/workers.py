@@ -10,7 +10,6 @@ from typing import Any
 from choregraphie import Service, Settings
 from choregraphie.failpoints import Place
 from choregraphie.pipeline.context import WorkerContext
-from choregraphie.pipeline.database_thread import DatabaseThread
 from choregraphie.pipeline.supervisor import supervise
 from choregraphie.saga.topology import inbox, requeue
 from choregraphie.service.transaction import ReadView
@@ -174,9 +173,9 @@ def create_worker(
     """A worker, which shares its service's database with the service's other workers, and `envelopes` with all."""
     loop = network.loop
     store = _WatchedStore(service, databases.by_service[service.name], StoreLimits.of(settings), loop.instant)
-    thread = DatabaseThread(service.name, on_file=False)  # the loop runs in place what it is given for a thread
+    no_thread: Any = None  # the loop runs in place what it is given for a thread
     rng, decoder = network.randomness.rng(name), SharedReading(service, envelopes)
-    context = WorkerContext(store, settings, thread, externals, loop.instant, rng, decoder=decoder)
+    context = WorkerContext(store, settings, no_thread, externals, loop.instant, rng, decoder=decoder)
     return Worker(name, context, network, store)
 
 

@@ -22,6 +22,7 @@ from choregraphie.saga.topology import (
     HOLD_KEY,
     NEXT_HEADER,
     OPERATORS,
+    SET_ASIDE_HEADER,
     dlx,
     retry,
 )
@@ -167,7 +168,7 @@ class EntryParser:
             type=partial.type,
             reason=reason_of(entry.headers),
             detail=text(entry.headers.get(DETAIL_HEADER)),
-            at=clock.of(utc(entry.timestamp)),
+            at=clock.of(utc(entry.timestamp) or time_of(entry.headers.get(SET_ASIDE_HEADER))),
             source=text(partial.source),
             copy=copy_of(entry),
             letter=letter_id(service, entry.routing_key, entry.headers, entry.content_type, entry.body),

@@ -58,7 +58,7 @@ def run_scenarios(context: ScenarioContext) -> None:
 
 
 def _many_at_once(context: ScenarioContext, queries: Queries) -> None:
-    context.explain(f"{len(AT_ONCE)} orders at once: five can be paid for, three will be refused")
+    context.explain(f"{len(AT_ONCE)} orders at once: three will be refused, one of them after its payment")
     publish_all(context, AT_ONCE)
     # The confirmation has been sent: the cancellation cannot take it back.
     await_state(context, queries, CANCELLED_AFTER, lambda found: found.state == "COMPLETED" and found.at_rest)

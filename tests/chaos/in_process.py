@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from choregraphie.failpoints import Place, watched
 from choregraphie.messaging import ContentHeader, Delivery, Outgoing, PublishOutcome
 from choregraphie.pipeline.context import WorkerContext
-from choregraphie.pipeline.database_thread import DatabaseThread
 from choregraphie.pipeline.pipeline import Pipeline
 from choregraphie.saga.topology import HISTORY
 from choregraphie.simulator.broker_model import Broker, headers_of
@@ -70,7 +70,7 @@ class InProcessSaga:
         )
         self.broker = Broker(application.topology(self.settings))
         self.published: list[Published] = []
-        self._thread = DatabaseThread("all", on_file=True)
+        self._thread = ThreadPoolExecutor(1)
 
     def publish(self, key: str, body: bytes, refused: Mapping[str, str] | None = None) -> None:
         """Publish a client's event. `refused`: see `Published`."""

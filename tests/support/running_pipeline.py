@@ -5,13 +5,13 @@ import contextlib
 import datetime as dt
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sqlalchemy import Connection
 
 from choregraphie import Service, Settings
 from choregraphie.pipeline.context import WorkerContext
-from choregraphie.pipeline.database_thread import DatabaseThread
 from choregraphie.pipeline.pipeline import Pipeline
 from choregraphie.saga.envelope import Envelope, Event, wrap
 from choregraphie.storage import open_database, outbox
@@ -37,7 +37,7 @@ def order(commande_id: str = "C", client_id: str = "ANNE") -> Envelope[Event]:
 @contextlib.contextmanager
 def worker_context(service: Service, settings: Settings) -> Iterator[WorkerContext]:
     """The context of a worker of `service`."""
-    database, thread = open_database(service, settings), DatabaseThread(service.name, on_file=True)
+    database, thread = open_database(service, settings), ThreadPoolExecutor(1)
     try:
         yield WorkerContext(
             Store(service, database, StoreLimits.of(settings), lambda: NOON), settings, thread, None, lambda: NOON
@@ -53,7 +53,7 @@ class RunningPipeline:
     def __init__(self, service: Service, settings: Settings, externals: Any = None, **more: Any) -> None:
         """`more` goes to the WorkerContext."""
         self.database = open_database(service, settings)
-        self._thread = DatabaseThread(service.name, on_file=settings.database_url.startswith("sqlite"))
+        self._thread = ThreadPoolExecutor(1)
         tracing = more.get("tracing", UNTRACED)
         store = Store(service, self.database, StoreLimits.of(settings), lambda: NOON, tracing.traced)
         self.context = WorkerContext(store, settings, self._thread, externals, lambda: NOON, **more)

@@ -3,10 +3,10 @@
 import sys
 
 from choregraphie.cli.main import main
-from choregraphie.process.stdout_errors import open_missing_streams
+from choregraphie.process.stdout_errors import prepare_standard_streams
 from choregraphie.resolution import load
 from voyage.demo import main as demonstrate
 
 if __name__ == "__main__":
-    open_missing_streams()
+    prepare_standard_streams()
     sys.exit(demonstrate() if sys.argv[1:] == ["demo"] else main(load("voyage.application:APP", "voyage")))

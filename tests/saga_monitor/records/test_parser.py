@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from choregraphie.messaging import HistoryEntry
 from choregraphie.saga.envelope import MAX_BODY_BYTES
-from choregraphie.saga.topology import ATTEMPT_HEADER, REASON_HEADER, dlx, events, retry
+from choregraphie.saga.topology import ATTEMPT_HEADER, REASON_HEADER, SET_ASIDE_HEADER, dlx, events, retry
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.records.parser import EventEntry, IgnoredEntry
@@ -190,3 +190,11 @@ def test_a_retry_and_a_dead_letter_in_binary_mode_are_about_their_event() -> Non
 @given(st.dictionaries(st.sampled_from([*BINARY]), _JSON), st.binary() | st.just(DATA), st.sampled_from(EXCHANGES))
 def test_no_headers_are_fatal(headers: dict[str, Any], body: bytes, exchange: str) -> None:
     assert PARSER.parse(HistoryEntry(7, exchange, "key", body, headers, None), NOW).offset == 7
+
+
+def test_a_dead_letter_is_dated_by_its_service_where_the_broker_gives_no_time() -> None:
+    """The publisher of what cannot be read may have given none, and the entry before it may be days older."""
+    at = NOW - dt.timedelta(minutes=3)
+    record = PARSER.parse(entry(b"rubbish", "stock.dlx", {SET_ASIDE_HEADER: at.isoformat()}), NOW)
+    assert isinstance(record, DeadLetter)
+    assert record.at == at
