@@ -30,10 +30,16 @@ DEATH_HEADERS = ("x-death", "x-first-death", "x-last-death", "x-delivery-count",
 SUBJECTS = {"rectificatif": "rectificatif", "confirmée": "confirmation", "annulée": "annulation"}
 
 
+# Under an alarm the broker takes no message, and whoever waits for it may be who ends the alarm.
+BLOCKED_SECONDS = 10
+
+
 @contextlib.contextmanager
 def connect(url: str) -> Iterator[pika.BlockingConnection]:
+    """A connection. What it publishes raises ConnectionBlockedTimeout after BLOCKED_SECONDS under an alarm."""
     parameters = pika.URLParameters(url)
     parameters.heartbeat = 0
+    parameters.blocked_connection_timeout = BLOCKED_SECONDS
     connection = pika.BlockingConnection(parameters)
     try:
         yield connection

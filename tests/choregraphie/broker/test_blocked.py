@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from pika.exceptions import ConnectionBlockedTimeout
 
 from choregraphie import Settings
 from choregraphie.broker import public_lane
@@ -13,6 +14,7 @@ from choregraphie.broker.connection import connected
 from choregraphie.broker.lanes import open_consuming, open_publishing, publish
 from choregraphie.broker.lean import publishing as lean_lane
 from choregraphie.messaging import Delivery, Outgoing, Properties, PublishOutcome
+from scripts.nemesis import recorder
 from scripts.nemesis.faults_broker import ENOUGH_MEMORY, NO_MEMORY
 from scripts.nemesis.management import Management
 from scripts.nemesis.nodes import USER, InstalledNode, installed
@@ -117,3 +119,18 @@ async def test_publishing_waits_for_a_blocked_connection_and_loses_nothing(
     found = await received(settings)
     assert _ids(found) == {message.properties.message_id for message in MESSAGES}
     assert all(delivery.body == BODY for delivery in found)
+
+
+def test_what_sends_dead_letters_back_in_a_chaos_run_gives_up_under_an_alarm(
+    settings: Settings, alarm: Alarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run that waited for the broker was itself to end the alarm, and hung."""
+    monkeypatch.setattr(recorder, "BLOCKED_SECONDS", 1)
+    with ForeignClient(settings.amqp_url) as client:
+        client.declare_queue("b.dlq")
+        client.publish("", "b.dlq", b"a letter")
+        alarm.begin()
+        with pytest.raises(ConnectionBlockedTimeout):
+            list(recorder.redrive(settings.amqp_url, ["b"]))
+        alarm.end()
+        assert client.get("b.dlq", within_seconds=PATIENCE_SECONDS) is not None
