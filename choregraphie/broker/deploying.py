@@ -29,7 +29,7 @@ class Deployed:
 
 
 async def deploy(connection: AbstractConnection, wanted: Topology, on_step: Callable[[], None]) -> Deployed:
-    """Make `wanted`, unless some of it exists as something else. `on_step` is called once or twice an object.
+    """Make `wanted`, unless some of it exists as something else. `on_step` is called once or twice for each.
 
     Raises BrokerRefused when this user may not declare it, and BrokerUnavailable.
     """

@@ -1,4 +1,4 @@
-"""Handles standard streams that are closed at start, broken, on a full disk, or lack a letter."""
+"""Handles standard streams that are closed or broken, whose disk is full, or whose encoding lacks a letter."""
 
 import contextlib
 import io

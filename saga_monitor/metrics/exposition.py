@@ -1,8 +1,8 @@
 """The Prometheus metrics of the monitor, read from its file at each scrape, so that a restart loses nothing.
 
 When the file is deleted, the counters begin at 0 again. Prometheus takes that for a restart, and counts what is
-read again as an increase. Alert notices are counted since the process
-began. No label holds an instance's id, because there are as many ids as instances.
+read again as an increase. Alert notices are counted since the process began. No label holds an instance's id,
+because there are as many ids as instances.
 """
 
 import datetime as dt

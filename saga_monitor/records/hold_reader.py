@@ -20,7 +20,7 @@ def read_hold(entry: HistoryEntry, service: str, clock: EntryClock) -> Hold:
     said = utc(entry.timestamp)
     at = clock.of(said)
     since, until, again = (time_of(entry.headers.get(name)) for name in (SINCE_HEADER, UNTIL_HEADER, NEXT_HEADER))
-    # By the clock of the service, which may be ahead: then a hold that has lapsed must not last.
+    # The service's clock may be ahead, so the wait counts from its notice: a hold that has lapsed does not last.
     told = said if said and at < said else at
     wait = max(-LONGEST_WAIT, min(again - told, LONGEST_WAIT)) if again else None
     return Hold(

@@ -7,7 +7,7 @@ from choregraphie.messaging import HistoryEntry
 from choregraphie.saga.rfc3339 import read_time
 from saga_monitor.records.lenient_parsing import parse_partial, text
 
-# No event was said outside of these years. Far from the ends of the calendar, times can be added and subtracted.
+# No event was said outside of these years. Within them, days can be added to a time and subtracted from it.
 _EARLIEST, _LATEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 # Smaller differences are normal: a clock's error, or the time an entry was on its way.
 ORDINARY = dt.timedelta(seconds=5)
@@ -45,7 +45,7 @@ def time_of(value: object) -> dt.datetime | None:
 
 
 def utc(time: dt.datetime | None) -> dt.datetime | None:
-    """`time` in UTC; None without a time, or before 1970 or after 8999, where a wrong clock or nobody set it."""
+    """`time` in UTC; None without a time, and for one before 1970 or after 8999, when no event was said."""
     if time is None:
         return None
     if time.tzinfo is not dt.UTC:
