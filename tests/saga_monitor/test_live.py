@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import fcntl
 import json
 import os
@@ -51,8 +52,11 @@ async def channel(environment: dict[str, str]) -> Any:
 
 
 def publish(channel: Any, commande_id: str, lines: Sequence[Line]) -> None:
+    """Publish an order of just now: a monitor that stays forgets orders that ended long ago."""
+    start = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1)
     for line in lines:
-        channel.basic_publish(events(KNOWN[line.type].SAID_BY), line.type, event_bytes(commande_id, line))
+        body = event_bytes(commande_id, line, start)
+        channel.basic_publish(events(KNOWN[line.type].SAID_BY), line.type, body)
 
 
 def command(environment: dict[str, str], *arguments: str) -> Any:
