@@ -14,7 +14,7 @@ def content_of(key: str, path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadSetting(f"{key}: {getattr(error, 'strerror', 'not UTF-8 text')}") from None
+        raise BadSetting(f"{key}: {path}: {getattr(error, 'strerror', 'not UTF-8 text')}") from None
 
 
 class ReadFromFiles(BaseModel):

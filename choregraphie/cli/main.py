@@ -49,7 +49,10 @@ def main(application: Application, arguments: Sequence[str] | None = None, *, fl
         code = int(options.do(options, application.read_settings(os.environ)))
         sys.stdout.flush()
         return code
-    except (UserError, BrokerUnavailable, DatabaseUnavailable) as error:
+    except BrokerUnavailable as error:
+        print(f"{application.program}: broker away ({error}); SAGA_AMQP_URL names the broker", file=sys.stderr)
+        return 2
+    except (UserError, DatabaseUnavailable) as error:
         print(f"{application.program}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

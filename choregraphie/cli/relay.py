@@ -12,7 +12,7 @@ import structlog
 
 from choregraphie.application import Application
 from choregraphie.client import Published, Relay
-from choregraphie.errors import BadSetting
+from choregraphie.errors import BadSetting, DatabaseRefused
 from choregraphie.logs import configure_logs
 from choregraphie.settings import Settings
 from choregraphie.terminal.arguments import add_json
@@ -48,12 +48,21 @@ def _relay(options: argparse.Namespace, settings: Settings) -> int:
     if options.json and not options.once:
         raise BadSetting("--json goes with --once")
     configure_logs(settings)
-    relay = Relay(options.database or settings.database_url, settings)
+    relay = _relay_of(options.database, settings)
     if options.once:
         return _show(asyncio.run(relay.publish_pending()), as_json=options.json)
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_until_signal(relay))
     return 0
+
+
+def _relay_of(database: str | None, settings: Settings) -> Relay:
+    if database is None:
+        return Relay(settings.database_url, settings)
+    try:
+        return Relay(database, settings)
+    except DatabaseRefused as refused:
+        raise DatabaseRefused(str(refused).replace("SAGA_DATABASE_URL", "--database")) from None
 
 
 def _show(done: Published, *, as_json: bool) -> int:

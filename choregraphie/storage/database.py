@@ -163,9 +163,7 @@ def open_database(service: Service, settings: Settings) -> Database:
             _prepare(connection, service, settings)
     except (DatabaseUnavailable, Conflict, DBAPIError, database.driver.Error) as error:
         database.close()
-        if is_transient(error, database.engine):
-            raise DatabaseUnavailable(f"{without_secrets(url)}: {error_text(error)}") from error
-        raise refusal(url, error) from error
+        raise not_opened(url, error, database.engine) from error
     except BaseException:
         database.close()
         raise
@@ -192,6 +190,13 @@ def open_for_reading(service: Service, settings: Settings) -> Iterator[Connectio
         raise refusal(url, error) from error
     finally:
         engine.dispose()
+
+
+def not_opened(url: URL, error: Exception, engine: Engine) -> DatabaseRefused | DatabaseUnavailable:
+    """Our error, which names the database, for `error` at its first use."""
+    if is_transient(error, engine):
+        return DatabaseUnavailable(f"{without_secrets(url)}: {error_text(error)}")
+    return refusal(url, error)
 
 
 def is_transient(error: Exception, engine: Engine) -> bool:

@@ -4,8 +4,10 @@ import contextlib
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import URL, Row, select
+from sqlalchemy.exc import DBAPIError
 
 from choregraphie.errors import DatabaseRefused, DatabaseUnavailable, UserError
 from choregraphie.saga.envelope import Instance
@@ -13,7 +15,7 @@ from choregraphie.service.action import Entry, State
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
 from choregraphie.storage import outbox
-from choregraphie.storage.database import IDENTITY, Conflict, Database, versions_of
+from choregraphie.storage.database import IDENTITY, Conflict, Database, not_opened, versions_of
 from choregraphie.storage.engine import database_url, engine_for, is_missing, without_secrets
 from choregraphie.storage.journal import Journal
 from choregraphie.storage.outbox import OutboxEvent
@@ -82,8 +84,7 @@ def _open_beside_worker(service: Service, settings: Settings) -> Iterator[Databa
         raise DatabaseRefused(f"{without_secrets(url)}: no such database; has a worker of {service.name} run yet?")
     database = Database(engine_for(url))
     try:
-        with database.begin() as connection:
-            found = connection.execute(select(IDENTITY)).first()
+        found = _identity(database, url)
         if found is None or found.name != service.name:
             raise DatabaseRefused(f"{without_secrets(url)}: not the database of {service.name}")
         if (found.runtime_version, found.version) != versions_of(service):
@@ -91,3 +92,11 @@ def _open_beside_worker(service: Service, settings: Settings) -> Iterator[Databa
         yield database
     finally:
         database.close()
+
+
+def _identity(database: Database, url: URL) -> Row[Any] | None:
+    try:
+        with database.begin() as connection:
+            return connection.execute(select(IDENTITY)).first()
+    except (DatabaseUnavailable, Conflict, DBAPIError, database.driver.Error) as error:
+        raise not_opened(url, error, database.engine) from error

@@ -46,16 +46,22 @@ def _history(arguments: argparse.Namespace, context: CommandContext) -> int:
         close = "".join(f"; {known} is" for known in get_close_matches(arguments.type, types, 1))
         print(f"saga_monitor: {printable(arguments.type)} is not in the choreography{close}", file=sys.stderr)
     try:
-        asyncio.run(_print(arguments, context, wanted))
+        printed = asyncio.run(_print(arguments, context, wanted))
     except BrokerUnavailable as unavailable:
         # Exit code 1, as in every other command: the command and its settings need no change.
         what = "" if isinstance(unavailable, HistoryMissing) else "broker away: "
         print(f"saga_monitor: {what}{printable(str(unavailable))}", file=sys.stderr)
         return 1
+    if arguments.key and not printed:
+        noun = context.sagas.noun[0]
+        print(f"saga_monitor: no such event of {noun} {printable(arguments.key)} in the history", file=sys.stderr)
+        return 1
     return 0
 
 
-async def _print(arguments: argparse.Namespace, context: CommandContext, wanted: Wanted) -> None:
+async def _print(arguments: argparse.Namespace, context: CommandContext, wanted: Wanted) -> int:
+    """Print the entries; returns how many there were."""
+    printed = 0
     async with (
         context.open_history() as history,
         aclosing(
@@ -70,9 +76,11 @@ async def _print(arguments: argparse.Namespace, context: CommandContext, wanted:
         ) as entries,
     ):
         async for entry, record in entries:
+            printed += 1
             if arguments.json:
                 print(json.dumps(as_json(entry, record)), flush=arguments.follow)
             else:
                 show = as_line if context.full else as_paragraph
                 shown = show(entry, record, context.sagas)
                 context.console.print(shown, soft_wrap=context.full)
+    return printed

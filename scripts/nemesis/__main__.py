@@ -36,7 +36,7 @@ MOST_WORKERS = 8
 
 
 def build_parser() -> Parser:
-    known = "\n".join(f"  {name:15}{what}" for name, what in fault_descriptions().items())
+    known = "\n".join(f"  {name:17}{what}" for name, what in fault_descriptions().items())
     parser = Parser(
         "scripts/chaos",
         "Places orders of every kind while faults are injected, then checks what became of each order.",

@@ -77,7 +77,8 @@ def test_a_secret_is_read_from_a_file_without_its_newline(tmp_path: Path) -> Non
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    assert "SAGA_AMQP_URL_FILE" in refused({"SAGA_AMQP_URL_FILE": str(tmp_path / "nothing")})
+    missing = tmp_path / "nothing"
+    assert f"SAGA_AMQP_URL_FILE: {missing}: No such file" in refused({"SAGA_AMQP_URL_FILE": str(missing)})
     assert "SAGA_AMQP_URL_FILE" in refused({"SAGA_AMQP_URL_FILE": str(tmp_path)})
 
 

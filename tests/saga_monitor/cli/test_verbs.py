@@ -104,6 +104,13 @@ def test_an_empty_history_has_nothing_to_tell(command: Any, arguments: list[str]
     assert command(*arguments) == (0, "", "")
 
 
+def test_a_history_without_the_order_says_so(command: Any, told: Stream) -> None:
+    nothing = "saga_monitor: no such event of order NOPE in the history\n"
+    assert command("history", "--key", "NOPE") == (1, "", nothing)
+    of_another_type = command("history", "--key", "CMD-0", "--type", "stock.libere")
+    assert of_another_type == (1, "", nothing.replace("NOPE", "CMD-0"))
+
+
 def test_a_history_that_cannot_be_read_is_one_line(command: Any, told: Stream) -> None:
     told.away = True
     code, out, err = command("history")
