@@ -63,12 +63,12 @@ class ReadFromFiles(BaseModel):
             check(value)
         except (UserError, ValidationError) as error:
             why = str(error) if isinstance(error, UserError) else f"{key}: cannot be used as it is now"
-            _log().warning("secret.not_read_again", setting=key, error=why)
+            _log().warning("secret.reload_failed", setting=key, error=why)
             return False
         if value == self.current(name):
             return False
         self._newer[name] = value
-        _log().info("secret.read_again", setting=key)
+        _log().info("secret.reloaded", setting=key)
         return True
 
     def _check(self, name: str, value: str) -> None:

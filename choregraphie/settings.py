@@ -89,7 +89,7 @@ class Settings(ReadFromFiles):
         Field(min_length=1, max_length=20, description="seconds between tries; then it is a dead letter"),
     ] = (1, 5, 30, 120, 600)
     hold_after: Annotated[
-        int, Field(ge=1, le=1000, description="failed calls in a row after which an outside system is down")
+        int, Field(ge=1, le=1000, description="failed calls in a row after which an outside system counts as down")
     ] = 5
     probe_every: Annotated[
         float, Field(gt=0, le=600, description="seconds between probes of an outside system that is down")

@@ -102,7 +102,9 @@ class BindingWatch:
             missing = await missing_bindings(self.settings, self.wanted)
         except (BrokerUnavailable, BrokerRefused) as error:
             if self._is_news("management", str(error)):
-                log.warning("management.not_asked", error=str(error), consequence="lost bindings are not noticed")
+                log.warning(
+                    "management.query_failed", error=str(error), consequence="lost bindings are not noticed"
+                )
             return None
         self._logged.pop("management", None)
         mine = {*bindings_of(self.service, self.wanted)}

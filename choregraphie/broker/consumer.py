@@ -164,7 +164,7 @@ async def _watching(watch: BindingWatch, session: RabbitSession) -> AsyncIterato
             session.lose(str(error))
         except Exception as error:
             # The worker goes on without the watch.
-            log.error("bindings.not_watched", exc_info=error)
+            log.error("binding_watch.failed", exc_info=error)
 
     task = asyncio.create_task(run())
     try:

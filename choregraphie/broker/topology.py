@@ -88,7 +88,7 @@ async def _has_other_bounds(connection: AbstractConnection, history: Queue) -> b
     refused = await negative_answer(connection, ask, aiormq.exceptions.ChannelPreconditionFailed)
     if refused is None:
         return False
-    log.warning("history.has_other_bounds", broker=str(refused), remedy=f"a policy for {HISTORY}, or delete it")
+    log.warning("history.retention_differs", broker=str(refused), remedy=f"a policy for {HISTORY}, or delete it")
     return True
 
 

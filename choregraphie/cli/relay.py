@@ -82,6 +82,6 @@ async def _until_signal(relay: Relay) -> None:
 
 def _stop(task: "asyncio.Task[None]") -> None:
     if task.cancelling():
-        log.warning("relay.left_at_once")
+        log.warning("relay.forced_exit")
         os._exit(1)
     task.cancel()

@@ -12,7 +12,7 @@ from choregraphie.terminal.arguments import add_json
 DEFAULT_REPLAY = Path("simulation-failure.json")
 
 _ABOUT = """\
-Run the real services and the real runtime over a model of RabbitMQ, in virtual time, with crashes, lost
+Run the real services and the real engine over a model of RabbitMQ, in virtual time, with crashes, lost
 connections, lost confirms, duplicates, overtaking, calls that succeed without an answer, and more faults; then
 check every invariant. A seed determines its run exactly. A failure is shrunk, shown as steps and as a Mermaid
 sequence diagram, and saved in a file for --replay. No broker and no settings are needed.

@@ -22,7 +22,7 @@ from choregraphie.errors import (
     UserError,
 )
 from choregraphie.failpoints import arm
-from choregraphie.pipeline.waiting import pause
+from choregraphie.process.interruptible import pause
 from choregraphie.retrying import RefusedLogin, SessionBackoff
 from choregraphie.settings import Settings
 from choregraphie.storage.client_outbox import CLIENT_OUTBOX, has_client_outbox, purge

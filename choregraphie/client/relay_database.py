@@ -11,12 +11,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from choregraphie.errors import DatabaseRefused, DatabaseUnavailable
 from choregraphie.settings import Settings
-from choregraphie.storage.database import is_transient
 from choregraphie.storage.engine import (
     database_url,
     engine_for,
     error_text,
     is_missing,
+    is_transient,
     newer_url,
     refusal,
     without_secrets,

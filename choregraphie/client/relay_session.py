@@ -71,7 +71,7 @@ class RelaySession:
             untaken.update((e.exchange, one.value) for e, one in pairs if one is not PublishOutcome.CONFIRMED)
             number = events[-1].number if len(events) == PAGE else last
         for (exchange, outcome), count in untaken.items():
-            log.warning("relay.not_taken", exchange=exchange, outcome=outcome, events=count)
+            log.warning("relay.publish_failed", exchange=exchange, outcome=outcome, events=count)
         self._last = max(self._last, last)
         return Published(published, untaken.total())
 

@@ -9,8 +9,8 @@ from choregraphie.doctor.finding import Finding, Verdict
 from choregraphie.errors import DatabaseRefused
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
-from choregraphie.storage.condition import DatabaseCondition, condition_of
 from choregraphie.storage.database import versions_of
+from choregraphie.storage.database_status import DatabaseStatus, database_status
 from choregraphie.storage.engine import database_url, is_clear_text
 from choregraphie.terminal.formats import format_count, format_duration
 
@@ -27,26 +27,26 @@ def examine_databases(application: Application, settings: Settings) -> Iterator[
             yield Finding(about, Verdict.WARNING, what, "use sslmode=verify-full unless the network is private")
         before = dt.datetime.now(dt.UTC)
         try:
-            condition = condition_of(service, settings)
+            status = database_status(service, settings)
         except DatabaseRefused as refused:
             yield Finding(about, Verdict.WRONG, str(refused), "start its worker, or correct SAGA_DATABASE_URL")
             continue
-        if condition is None:
+        if status is None:
             what = "its file does not exist on this machine"
             yield Finding(
                 about, Verdict.UNKNOWN, what, "run this where its worker runs, and after its first start"
             )
             continue
         after = dt.datetime.now(dt.UTC)
-        version = _version(about, service, condition)
+        version = _version(about, service, status)
         yield version
-        if condition.clock is not None:
-            yield clock(f"clock of the {about}", condition.clock, before, after)
-        if condition.unwritable:
-            what = f"nothing can be written: {condition.unwritable}"
+        if status.clock is not None:
+            yield clock(f"clock of the {about}", status.clock, before, after)
+        if status.unwritable:
+            what = f"nothing can be written: {status.unwritable}"
             yield Finding(about, Verdict.WRONG, what, "its worker waits until that has ended; see its log")
         if version.verdict is Verdict.OK:
-            yield _outbox(application, service, condition, after)
+            yield _outbox(application, service, status, after)
 
 
 def _in_clear_text(service: Service, settings: Settings) -> bool:
@@ -56,28 +56,26 @@ def _in_clear_text(service: Service, settings: Settings) -> bool:
         return False
 
 
-def _version(about: str, service: Service, condition: DatabaseCondition) -> Finding:
-    if condition.name != service.name:
-        what = f"it is of {condition.name or 'nobody: it is empty'}"
+def _version(about: str, service: Service, status: DatabaseStatus) -> Finding:
+    if status.name != service.name:
+        what = f"it is of {status.name or 'nobody: it is empty'}"
         return Finding(about, Verdict.WRONG, what, "correct SAGA_DATABASE_URL, or start the worker")
     expected = versions_of(service)
-    if condition.versions == expected:
+    if status.versions == expected:
         return Finding(about, Verdict.OK, f"version {expected[0]}.{expected[1]}")
-    shown = (
-        f"version {condition.versions[0]}.{condition.versions[1]}, and the program has {expected[0]}.{expected[1]}"
-    )
-    if any(found > own for found, own in zip(condition.versions, expected, strict=True)):
+    shown = f"version {status.versions[0]}.{status.versions[1]}, and the program has {expected[0]}.{expected[1]}"
+    if any(found > own for found, own in zip(status.versions, expected, strict=True)):
         return Finding(about, Verdict.WRONG, shown, "run the newer program that wrote it")
     return Finding(about, Verdict.WARNING, shown, "a restart of its worker upgrades it")
 
 
-def _outbox(application: Application, service: Service, condition: DatabaseCondition, now: dt.datetime) -> Finding:
+def _outbox(application: Application, service: Service, status: DatabaseStatus, now: dt.datetime) -> Finding:
     about = f"outbox of {service.name}"
-    if condition.oldest is None:
+    if status.oldest is None:
         return Finding(about, Verdict.OK, "everything decided is published")
-    seconds = max(0.0, (now - condition.oldest).total_seconds())
+    seconds = max(0.0, (now - status.oldest).total_seconds())
     lasts = format_duration(seconds * 1000)
-    what = f"events not published: {format_count(condition.unpublished)}, the oldest for {lasts}"
+    what = f"events not published: {format_count(status.unpublished)}, the oldest for {lasts}"
     if seconds < UNPUBLISHED_SECONDS:
         return Finding(about, Verdict.OK, what)
     remedy = f"'{application.command} outbox list --service {service.name}' names them; is its worker running?"

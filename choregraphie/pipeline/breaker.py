@@ -1,8 +1,9 @@
 """The state of a circuit breaker in one worker process. Pure: it is told the time, in seconds of any clock.
 
-closed   calls are made; after so many failures in a row it opens
-open     calls are held; one at a time is made, as a probe. An answer closes it, the end of the hold spends it.
-spent    calls are made and fail as without a breaker, until one is answered, which closes it
+closed     calls are made; after so many failures in a row it opens
+open       calls wait; one at a time is made, as a probe. An answer closes the breaker; when the longest hold has
+           passed, it is bypassed.
+bypassed   calls are made and fail as without a breaker, until one is answered, which closes it
 """
 
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from choregraphie.settings import Settings
 
 class Change(Enum):
     OPENED = "opened"
-    PROBED = "probed"  # a probe failed; it stays open
-    REACHED = "reached"  # it closes
-    SPENT = "spent"
+    PROBE_FAILED = "probe_failed"  # it stays open
+    CLOSED = "closed"
+    HOLD_EXPIRED = "hold_expired"
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Breaker:
     failed_in_a_row: int = 0
     opened_at: float | None = None
     probe_at: float = 0.0
-    spent: bool = False
+    bypassed: bool = False
 
     @classmethod
     def of(cls, declared: CircuitBreaker, settings: Settings) -> "Breaker":
@@ -61,28 +62,28 @@ class Breaker:
     def note(self, failure: Exception | None, now: float) -> Change | None:
         """Note how a call ended that was made, and return what that changes.
 
-        An error that is not of `down` says nothing about the outside.
+        An error that is not of `down` says nothing about the external system.
         """
         if failure is None:
-            was_troubled = self.is_open or self.spent
-            self.failed_in_a_row, self.opened_at, self.spent = 0, None, False
-            return Change.REACHED if was_troubled else None
-        if not isinstance(failure, self.down) or self.spent:
+            was_closed = not (self.is_open or self.bypassed)
+            self.failed_in_a_row, self.opened_at, self.bypassed = 0, None, False
+            return None if was_closed else Change.CLOSED
+        if not isinstance(failure, self.down) or self.bypassed:
             return None
         self.failed_in_a_row += 1
         if self.is_open:
             if now < self.probe_at:
                 return None  # made before it opened
             self.probe_at = now + self.probe_every
-            return Change.PROBED
+            return Change.PROBE_FAILED
         if self.failed_in_a_row < self.failures:
             return None
         self.opened_at, self.probe_at = now, now + self.probe_every
         return Change.OPENED
 
-    def spend_if_due(self, now: float) -> Change | None:
+    def expire_if_due(self, now: float) -> Change | None:
         """End the hold when it has lasted as long as it may."""
         if not self.is_open or now < self._ends_at:
             return None
-        self.opened_at, self.spent = None, True
-        return Change.SPENT
+        self.opened_at, self.bypassed = None, True
+        return Change.HOLD_EXPIRED

@@ -1,7 +1,7 @@
 """A clock for deadlines that follows the system clock but ignores its jumps.
 
-It holds within one process. A worker that starts trusts the clock that it finds: a clock that was set forward by
-an hour while no worker ran makes every instance late that had less than an hour left.
+It does so within one process. A worker that starts trusts the system clock: if that was set forward by an hour
+while no worker ran, every instance with less than an hour left expires.
 """
 
 import datetime as dt
@@ -12,7 +12,7 @@ import structlog
 
 log = structlog.get_logger()
 
-# A smaller correction is followed. A larger one is a jump, which makes no order late.
+# A smaller correction is followed. A larger one is a jump, and is ignored: it makes no instance late.
 LARGEST_CORRECTION = dt.timedelta(seconds=2)
 
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from choregraphie.errors import DatabaseUnavailable, ResourceShortage
 from choregraphie.failpoints import Place, passing
+from choregraphie.pipeline.batching import Batches
 from choregraphie.pipeline.context import DATABASE, WorkerContext
 from choregraphie.pipeline.executor import Begun, execute_and_begin
 from choregraphie.pipeline.outbox_publisher import OutboxPublisher
-from choregraphie.pipeline.waiting import Batches
 from choregraphie.service.service import Schedule
 from choregraphie.storage.invocation import Invocation, Result, with_commit_unknown, without_result
 

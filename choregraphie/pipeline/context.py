@@ -56,7 +56,7 @@ class Shortages:
         """`stage` continues."""
         telemetry.unblocked(stage)
         if lacked := self._lacking.pop(stage, ""):
-            log.info("worker.had_resources_again", stage=stage, lacked=lacked)
+            log.info("worker.resources_recovered", stage=stage, lacked=lacked)
 
     def end_all(self, telemetry: Telemetry) -> None:
         """Every stage continues."""
@@ -178,9 +178,9 @@ class WorkerContext:
         if isinstance(error, ResourceShortage):
             await self.wait_for_resources(DATABASE, error)
             return
-        self.telemetry.database_troubled()
+        self.telemetry.database_unavailable()
         self.shortages.begin(DATABASE, self.telemetry)
-        log.error("database.troubled", error=str(error), again_in_s=PAUSE_SECONDS)
+        log.error("database.unavailable", error=str(error), again_in_s=PAUSE_SECONDS)
         asked_at = time.monotonic()
         if self.settings.database_url.startswith("postgresql") and await self._login_refused(error):
             self.refused.note(DatabaseRefused(f"SAGA_DATABASE_URL: {error}"), asked_at)

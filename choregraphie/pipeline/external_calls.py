@@ -57,7 +57,7 @@ class ExternalCalls:
         self._free += 1
 
     async def _answered(self, invocation: Invocation, view: ReadView) -> Invocation:
-        """Make the call, twice when it fails, and again after each hold.
+        """Make the call. When the first try fails, make it again at once; while its breaker is open, as a probe.
 
         After a failure the outcome is unknown; another call with the same idempotency key is safe.
         """

@@ -14,10 +14,10 @@ from collections.abc import AsyncIterator
 import structlog
 
 from choregraphie.messaging import BrokerSession
+from choregraphie.pipeline.batching import LARGEST_BATCH
 from choregraphie.pipeline.breaker import Breaker, Change
 from choregraphie.pipeline.context import WorkerContext
 from choregraphie.pipeline.hold_notice import notice
-from choregraphie.pipeline.waiting import LARGEST_BATCH
 from choregraphie.service.circuit_breaker import CircuitBreaker
 from choregraphie.service.verdict import describe
 
@@ -39,9 +39,9 @@ class Holds:
         return any(breaker.is_open for breaker in self._context.breakers.values())
 
     async def room(self, unacked: int) -> int:
-        """How many deliveries to take, having `unacked` in hand; 0: ask again.
+        """How many deliveries to take next; 0 after a wait, when the caller asks again. `unacked`: those in hand.
 
-        While the inbox is held, one at a time: its call is the probe.
+        While a breaker is open, one at a time: its call is the probe.
         """
         if not self.any:
             return LARGEST_BATCH
@@ -69,7 +69,7 @@ class Holds:
             async with self._turns[breaker.outside]:  # whoever waits longest is next
                 if breaker.is_open:
                     await asyncio.sleep(max(0.0, breaker.due_at - _now()))
-                    since, change = breaker.opened_at, breaker.spend_if_due(_now())
+                    since, change = breaker.opened_at, breaker.expire_if_due(_now())
                     await self._announce(breaker, change, "it lasted as long as it may", since)
                 if breaker.is_open:
                     yield
@@ -95,8 +95,8 @@ class Holds:
         self._context.telemetry.held(breaker.outside, breaker.is_open)
         now, at = self._context.now(), _now()
         since = now - dt.timedelta(seconds=at - (breaker.opened_at or was_opened_at or at))
-        level = log.info if change is Change.REACHED else log.warning
-        level(f"outside.{change.value}", outside=breaker.outside, detail=detail, since=since.isoformat())
+        level = log.info if change is Change.CLOSED else log.warning
+        level(f"breaker.{change.value}", outside=breaker.outside, detail=detail, since=since.isoformat())
         await self._session.publish([notice(self._context, breaker, since, detail)])
 
 

@@ -31,7 +31,7 @@ from choregraphie.pipeline.holds import Holds
 from choregraphie.pipeline.outbox_publisher import OutboxPublisher
 from choregraphie.pipeline.periodic import purge, relay_stale, repeat, watch
 from choregraphie.pipeline.poison import PoisonTrials
-from choregraphie.pipeline.waiting import finished_before
+from choregraphie.process.interruptible import finished_before
 from choregraphie.service.verdict import DeadLetter
 from choregraphie.storage.invocation import Invocation, Result
 
@@ -39,6 +39,8 @@ log = structlog.get_logger()
 
 # How long the last mark before the end may take.
 MARKED_SECONDS = 2.0
+# A call that waits for an open breaker is not answered within the drain, so there is little to wait for.
+HELD_DRAIN_SECONDS = 2.0
 
 
 class Pipeline:
@@ -168,8 +170,7 @@ class Pipeline:
     async def _drain(self, stages: list["asyncio.Task[None]"]) -> None:
         """Wait for `stopping`; then receive no more, requeue what was not begun, and finish what was."""
         await self._stopping.wait()
-        # A call that is held will have no answer by then.
-        drain = min(self._context.settings.drain, MARKED_SECONDS if self._holds.any else math.inf)
+        drain = min(self._context.settings.drain, HELD_DRAIN_SECONDS if self._holds.any else math.inf)
         end = asyncio.get_running_loop().time() + drain
         never_started: list[Delivery] = await self._session.stop_deliveries()
         untried = self._poison_trials.give_up()
@@ -180,7 +181,7 @@ class Pipeline:
                 async with asyncio.timeout_at(end):
                     await self._drained.wait()
             except TimeoutError:
-                log.warning("drain.cut_short", deliveries=self._unacked)
+                log.warning("drain.timed_out", deliveries=self._unacked)
         for task in (*stages, *self._calls.under_way):
             task.cancel()
         await self._mark_last()

@@ -70,7 +70,7 @@ class PoisonTrials:
             self._arrived.clear()
         self._on_trial = {invocation.delivery.tag for invocation in tried}
         self._acked.clear()
-        log.info("suspect.tried", returns=chosen.delivery.returns, **chosen.bound())
+        log.info("poison.trial_started", returns=chosen.delivery.returns, **chosen.bound())
         return tried
 
     def acked(self, tags: Sequence[int]) -> None:

@@ -28,8 +28,8 @@ from choregraphie.pipeline.clock import SteadyClock
 from choregraphie.pipeline.context import SESSION, WorkerContext
 from choregraphie.pipeline.decoder import Decoder
 from choregraphie.pipeline.pipeline import Pipeline
-from choregraphie.pipeline.waiting import pause
 from choregraphie.process.attribution import shortage
+from choregraphie.process.interruptible import pause
 from choregraphie.process.resources import check_resources
 from choregraphie.retrying import RefusedLogin, SessionBackoff, backoff
 from choregraphie.saga.topology import Topology
@@ -100,7 +100,7 @@ async def run_until(
 def _stop_on_signals(stopping: asyncio.Event) -> None:
     def stop() -> None:
         if stopping.is_set():
-            log.warning("worker.left_at_once")
+            log.warning("worker.forced_exit")
             os._exit(1)
         stopping.set()
 
@@ -164,7 +164,9 @@ async def _open_when_available(
                 raise DatabaseUnavailable(str(cause)) from cause
             failures += 1
             seconds = backoff(failures)
-            log.warning("database.away", service=service.name, error=str(cause), again_in_s=round(seconds, 1))
+            log.warning(
+                "database.unavailable", service=service.name, error=str(cause), again_in_s=round(seconds, 1)
+            )
             await pause(seconds, stopping)
 
 

@@ -2,7 +2,7 @@
 
 An event class (`CommandeInitiee`, `StockReserve`, …) holds the *data*: the fact itself. The envelope around
 it says which occurrence of the fact this is, who said it, when, and in answer to what. Reactions see facts;
-only the runtime and the monitor see envelopes.
+only the engine and the monitor see envelopes.
 """
 
 import datetime as dt
@@ -219,7 +219,7 @@ def wrap(event: E, *, id: str, source: str, time: dt.datetime, causationid: str 
 def written(event: Event, *, id: str, source: str, time: dt.datetime, causationid: str | None = None) -> bytes:
     """The bytes of `wrap` with the same arguments, without an envelope: it takes a third of the time.
 
-    What the runtime itself gives is valid. Raises ValidationError when the key or the cause is no identifier.
+    What the engine itself gives is valid. Raises ValidationError when the key or the cause is no identifier.
     """
     key = _json(_identifier(event.key))
     said_by, read_as, to_json = _constant(type(event), source)

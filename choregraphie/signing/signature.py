@@ -108,7 +108,7 @@ class Verifier:
         try:
             self._keys = self._files.public()
         except BadSetting as error:
-            log.warning("signing.keys_not_read_again", error=str(error))
+            log.warning("signing.keys_reload_failed", error=str(error))
 
 
 def _signed_bytes(message: Outgoing) -> bytes:

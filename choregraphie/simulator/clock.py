@@ -43,7 +43,7 @@ class _Task(asyncio.Task[T]):
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """The loop. `now` is the time in seconds since its start; `troubles` is what a real loop would have logged.
+    """The loop. `now` is the time in seconds since its start; `errors` is what a real loop would have logged.
 
     Timers due at one instant run in the order in which they were set.
     """
@@ -55,7 +55,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.troubles: list[str] = []
+        self.errors: list[str] = []
         self.tasks = 0
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._set = 0
@@ -84,7 +84,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         # This message comes when garbage is collected, at no defined moment of a run; a crashed worker leaves such
         # tasks behind.
         if "never retrieved" not in str(context.get("message")):
-            self.troubles.append(f"{context.get('message')}: {context.get('exception')!r}")
+            self.errors.append(f"{context.get('message')}: {context.get('exception')!r}")
 
     def call_at(
         self,

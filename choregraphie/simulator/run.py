@@ -173,7 +173,7 @@ class _Simulation:
                 yield f"{queue.name} still has a consumer"
         for worker in self.workers:
             yield from worker.failures
-        yield from self.loop.troubles
+        yield from self.loop.errors
 
     def final_state(self, remains: Sequence[str]) -> FinalState:
         model = self.network.broker

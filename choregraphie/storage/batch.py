@@ -146,7 +146,7 @@ class Batch:
         tx = self._transaction(handler.action, instance, identity.id, identity, invocation.time)
         tx.heard = invocation.event if invocation.failure else self._heard(invocation)
         if tx.heard is None:
-            self._log.debug("join.waits", action=handler.action)
+            self._log.debug("join.event_stored", action=handler.action)
             return ()
         self.joins.end(invocation)
         if invocation.failure is not None:
@@ -176,7 +176,7 @@ class Batch:
             events = list(schedule.do(row, tx))
             if events:
                 types = [event.TYPE for event in events]
-                self._log.debug("clock.reacted", action=schedule.action, **tx.instance._asdict(), says=types)
+                self._log.debug("schedule.fired", action=schedule.action, **tx.instance._asdict(), says=types)
                 self.journal.record(Entry(*tx.instance, schedule.action, State.DONE, self.now, tx.noted, tx.cause))
             results.append(Result(None, Done(), self._add_to_outbox(events, tx, row.cause, None)))
         return results

@@ -1,7 +1,6 @@
 """A service's own database: opens, checks, upgrades and fills it, and translates the driver's errors."""
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from sqlalchemy import URL, Column, Connection, Engine, Integer, Table, Text, fu
 from sqlalchemy.exc import DBAPIError
 
 from choregraphie.errors import ChoregraphieError, DatabaseRefused, DatabaseUnavailable
-from choregraphie.process.resources import is_short
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
 from choregraphie.storage.catalogue import fill
@@ -22,6 +20,7 @@ from choregraphie.storage.engine import (
     is_file,
     is_missing,
     newer_url,
+    not_opened,
     refusal,
     without_secrets,
 )
@@ -52,10 +51,6 @@ _MISSING = ("42501", "42P01", "42703", "3F000")
 # feature, an exception of a trigger or a function, a program limit (PostgreSQL's manual, appendix A).
 _STATEMENT_ERRORS = ("0A", "21", "22", "2F", "38", "39", "44", "54", "P0")
 _TAKEN = "another worker has this file; for several workers of a service use PostgreSQL"
-# SQLite: conditions that end when another connection finishes, or when there is room again.
-_TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
-# On a full disk SQLite cannot make the file that its connections share, and calls that an I/O error.
-_FULL_AT_OPENING = sqlite3.SQLITE_IOERR_SHMSIZE
 
 
 class Conflict(ChoregraphieError):
@@ -190,28 +185,6 @@ def open_for_reading(service: Service, settings: Settings) -> Iterator[Connectio
         raise refusal(url, error) from error
     finally:
         engine.dispose()
-
-
-def not_opened(url: URL, error: Exception, engine: Engine) -> DatabaseRefused | DatabaseUnavailable:
-    """Our error, which names the database, for `error` at its first use."""
-    if is_transient(error, engine):
-        return DatabaseUnavailable(f"{without_secrets(url)}: {error_text(error)}")
-    return refusal(url, error)
-
-
-def is_transient(error: Exception, engine: Engine) -> bool:
-    """Whether to wait and try again: the file is locked, the disk is full, or the server does not answer."""
-    cause = error.__cause__ or error
-    origin = getattr(cause, "orig", None) or cause
-    if engine.dialect.name == "sqlite":
-        # Short of descriptors, SQLite only says that it cannot open the file.
-        code = getattr(origin, "sqlite_errorcode", 0)
-        return code & 0xFF in _TRANSIENT or code == _FULL_AT_OPENING or is_short()
-    # psycopg is an extra.
-    from choregraphie.storage.connect_errors import is_refusal
-    from choregraphie.storage.postgresql import connection_parameters
-
-    return not is_refusal(origin, connection_parameters(engine))
 
 
 def _check(connection: Connection, url: URL) -> None:

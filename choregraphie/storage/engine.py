@@ -13,9 +13,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import StaticPool
 
-from choregraphie.errors import DatabaseRefused
+from choregraphie.errors import DatabaseRefused, DatabaseUnavailable
 from choregraphie.extras import needing
 from choregraphie.paths import exists
+from choregraphie.process.resources import is_short
 from choregraphie.settings import Settings
 from choregraphie.storage.statements import cursor_of
 
@@ -34,6 +35,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BACKENDS = {"sqlite": "pysqlite", "postgresql": "psycopg"}
 # As a person writes it, or as a library escapes it in a URL.
 _SERVICE = re.compile(r"\{service\}|%7bservice%7d", re.IGNORECASE)
+
+# SQLite: conditions that end when another connection finishes, or when there is room again.
+_TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
+# On a full disk SQLite cannot make the file that its connections share, and calls that an I/O error.
+_FULL_AT_OPENING = sqlite3.SQLITE_IOERR_SHMSIZE
 
 # Asked for another URL when a server refuses a connection.
 NewerUrl = Callable[[], URL | None]
@@ -165,6 +171,28 @@ def refusal(url: URL, error: BaseException) -> DatabaseRefused:
 
         untrusted = why_untrusted(url)
     return DatabaseRefused(f"{without_secrets(url)}: {untrusted or error_text(error)}")
+
+
+def not_opened(url: URL, error: Exception, engine: Engine) -> DatabaseRefused | DatabaseUnavailable:
+    """Our error, which names the database, for `error` at its first use."""
+    if is_transient(error, engine):
+        return DatabaseUnavailable(f"{without_secrets(url)}: {error_text(error)}")
+    return refusal(url, error)
+
+
+def is_transient(error: Exception, engine: Engine) -> bool:
+    """Whether to wait and try again: the file is locked, the disk is full, or the server does not answer."""
+    cause = error.__cause__ or error
+    origin = getattr(cause, "orig", None) or cause
+    if engine.dialect.name == "sqlite":
+        # Short of descriptors, SQLite only says that it cannot open the file.
+        code = getattr(origin, "sqlite_errorcode", 0)
+        return code & 0xFF in _TRANSIENT or code == _FULL_AT_OPENING or is_short()
+    # psycopg is an extra.
+    from choregraphie.storage.connect_errors import is_refusal
+    from choregraphie.storage.postgresql import connection_parameters
+
+    return not is_refusal(origin, connection_parameters(engine))
 
 
 def engine_for(url: URL, *, reading: bool = False, newer_url: NewerUrl = lambda: None) -> Engine:

@@ -32,7 +32,7 @@ INBOX = Table(
     "inbox",
     METADATA,
     Column("event_id", Text, primary_key=True),
-    # Empty in rows written by runtime versions before 3, which may still run beside this one.
+    # Empty in rows written by engine versions before 3, which may still run beside this one.
     Column("source", Text, primary_key=True, server_default=""),
     Column("body_hash", LargeBinary, nullable=False),
     Column("type", Text, nullable=False),

@@ -26,7 +26,7 @@ JOURNAL = Table(
     Column("at", Instant, nullable=False),
     Column("undone_at", Instant),
     Column("undone_by", Text),
-    # The source of the event whose id is `cause`; NULL in rows written by runtime versions before 3.
+    # The source of the event whose id is `cause`; NULL in rows written by engine versions before 3.
     Column("cause_source", Text),
 )
 

@@ -58,7 +58,7 @@ class Schedules:
         except ReactionFailed as failure:
             # There is no message to retry or to set aside. The row stays due, and is tried again after the pause.
             log.error(
-                "clock.failed",
+                "schedule.failed",
                 action=schedule.action,
                 row=key,
                 again_in_s=PUT_OFF.seconds,

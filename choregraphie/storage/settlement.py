@@ -15,8 +15,8 @@ from choregraphie.service.action import Entry, State
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
 from choregraphie.storage import outbox
-from choregraphie.storage.database import IDENTITY, Conflict, Database, not_opened, versions_of
-from choregraphie.storage.engine import database_url, engine_for, is_missing, without_secrets
+from choregraphie.storage.database import IDENTITY, Conflict, Database, versions_of
+from choregraphie.storage.engine import database_url, engine_for, is_missing, not_opened, without_secrets
 from choregraphie.storage.journal import Journal
 from choregraphie.storage.outbox import OutboxEvent
 

@@ -87,14 +87,14 @@ class _Providers:
         for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))
         if any(thread.is_alive() for thread in threads):
-            log.warning("traces.not_exported", waited_s=FLUSH_SECONDS)
+            log.warning("traces.export_failed", waited_s=FLUSH_SECONDS)
 
 
 def _shut_down(provider: Any) -> None:
     try:
         provider.shutdown()
     except Exception as error:  # noqa: BLE001 - whatever is left is lost; the worker has done its work
-        log.warning("traces.not_exported", error=f"{type(error).__name__}: {error}")
+        log.warning("traces.export_failed", error=f"{type(error).__name__}: {error}")
 
 
 def _new_providers(service: str) -> tuple[Any, Any]:

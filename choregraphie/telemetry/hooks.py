@@ -47,7 +47,7 @@ class Telemetry:
     def published(self, events: int) -> None:
         """So many events were confirmed."""
 
-    def database_troubled(self) -> None:
+    def database_unavailable(self) -> None:
         """The database did not answer."""
 
     def blocked(self, stage: str) -> None:

@@ -46,7 +46,7 @@ class Instruments:
         self.session_up = gauge("session_up", "1 while the worker receives.")
         self.sessions = count("sessions", "Sessions opened.")
         self.blocked = gauge("blocked", "Stages that wait for a database or a resource of the worker itself.")
-        self.database_troubles = count("database_troubles", "Times that the database did not answer.")
+        self.database_unavailable = count("database_unavailable", "Times that the database did not answer.")
 
 
 class ServiceMetrics(Telemetry):
@@ -62,9 +62,9 @@ class ServiceMetrics(Telemetry):
         self._batch, self._outbox = instruments.batch.labels(service), instruments.outbox.labels(service)
         self._commit, self._publish = instruments.commit.labels(service), instruments.publish.labels(service)
         self._published, self._up = instruments.published.labels(service), instruments.session_up.labels(service)
-        self._sessions, self._troubles = (
+        self._sessions, self._database_unavailable = (
             instruments.sessions.labels(service),
-            instruments.database_troubles.labels(service),
+            instruments.database_unavailable.labels(service),
         )
         self._blocked = instruments.blocked.labels(service)
         # Created at 0: Prometheus sees no increase in a counter whose first value is 1.
@@ -131,8 +131,8 @@ class ServiceMetrics(Telemetry):
         self._published.inc(events)
         self._outbox.dec(events)
 
-    def database_troubled(self) -> None:
-        self._troubles.inc()
+    def database_unavailable(self) -> None:
+        self._database_unavailable.inc()
 
     def blocked(self, stage: str) -> None:
         self._stages_blocked |= {stage}

@@ -30,11 +30,11 @@ DRAIN_SECONDS = 3.0  # to deliver queued notices when the monitor ends
 class Dispatcher:
     """All notifiers. `counts`: notices by notifier and outcome, which is `told`, `dropped` or `failed_tries`."""
 
-    def __init__(self, receivers: Sequence[Notifier]) -> None:
+    def __init__(self, notifiers: Sequence[Notifier]) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
-        self.names = [receiver.name for receiver in receivers]
+        self.names = [notifier.name for notifier in notifiers]
         self._delivered: deque[tuple[str, Notice]] = deque()
-        self._queues = [_DeliveryQueue(receiver, self.counts, self._delivered) for receiver in receivers]
+        self._queues = [_DeliveryQueue(notifier, self.counts, self._delivered) for notifier in notifiers]
 
     def delivered(self) -> list[tuple[str, Notice]]:
         """The notices delivered since the last call, each with the name of its notifier."""
@@ -152,10 +152,10 @@ def _to_log(notice: Notice) -> None:
 @contextlib.asynccontextmanager
 async def open_dispatcher(settings: Settings, sagas: SagaSet) -> AsyncIterator[Dispatcher]:
     """A dispatcher with the notifiers that the settings name. Raises BadSetting when one cannot be used."""
-    receivers: list[Notifier] = (
+    notifiers: list[Notifier] = (
         [Apprise(settings.alert_apprise, sagas, settings)] if settings.alert_apprise.strip() else []
     )
     async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
         if settings.alert_webhook:
-            receivers.append(Webhook(settings.alert_webhook, client, sagas, settings))
-        yield Dispatcher(receivers)
+            notifiers.append(Webhook(settings.alert_webhook, client, sagas, settings))
+        yield Dispatcher(notifiers)

@@ -167,13 +167,13 @@ def alerts_of(anomalies: Iterable[Anomaly], now: dt.datetime) -> dict[str, Alert
     return {alert.key: alert for alert in alerts}
 
 
-def judged_kinds(*, abreast: bool, asked: bool) -> frozenset[str]:
+def judged_kinds(*, caught_up: bool, asked: bool) -> frozenset[str]:
     """The kinds of anomaly that a check can judge: only these may open or close.
 
-    A monitor that is not `abreast` of the history can only judge that. When the broker was not `asked`, kinds that
-    depend on its answers keep their state.
+    A monitor that has not `caught_up` with the history reports only its own lag. When the broker was not `asked`,
+    kinds that depend on its answers keep their state.
     """
-    if not abreast:
+    if not caught_up:
         return frozenset({Kind.BLIND})
     return ALL_KINDS if asked else frozenset(rule.kind for rule in RULES if not rule.needs_broker)
 

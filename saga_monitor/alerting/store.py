@@ -21,11 +21,11 @@ Redelivery = tuple[str, Notice]
 
 
 class AlertStore:
-    """A connection of its own to the file at `path`. `receivers`: the names of the notifiers."""
+    """A connection of its own to the file at `path`. `notifiers`: their names."""
 
-    def __init__(self, path: Path, receivers: Sequence[str] = ()) -> None:
+    def __init__(self, path: Path, notifiers: Sequence[str] = ()) -> None:
         """Raises DatabaseRefused when the file cannot be used."""
-        self._table, self._receivers = AlertTable(path), receivers
+        self._table, self._notifiers = AlertTable(path), notifiers
 
     def close(self) -> None:
         self._table.close()
@@ -58,7 +58,7 @@ class AlertStore:
                 undelivered = {
                     n: due for n, due in stored.undelivered.items() if (n, notice.id, notice.at) not in done
                 }
-                late = [name for name in self._receivers if name in undelivered and undelivered[name] <= now]
+                late = [name for name in self._notifiers if name in undelivered and undelivered[name] <= now]
                 again += [(name, notice) for name in late]
                 self._save_or_delete(key, stored, undelivered | dict.fromkeys(late, now + REDELIVER_AFTER), now)
         return again
@@ -72,7 +72,7 @@ class AlertStore:
             if key in alerts or stored.alert.kind not in judged_kinds:
                 self._save(key, dataclasses.replace(stored, alert=alerts.get(key, stored.alert), seen_at=now))
         for notice in notices:
-            undelivered = dict.fromkeys(self._receivers, now + REDELIVER_AFTER)
+            undelivered = dict.fromkeys(self._notifiers, now + REDELIVER_AFTER)
             opened_alert = OpenAlert(
                 notice.alert, notice.opened_at, now, now, notice.alert.count, notice.status, undelivered
             )

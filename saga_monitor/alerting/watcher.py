@@ -27,7 +27,7 @@ log = structlog.get_logger()
 CHECK_SECONDS = 10.0
 CATCHING_UP_SECONDS = 2.0
 # Events that were not read yet look like silence, so a monitor that is further behind judges nothing.
-ABREAST_SECONDS = 30.0
+MAX_LAG_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,16 @@ class View:
 class AlertWatcher:
     """Reads the file into which the history is read, and asks the broker."""
 
-    def __init__(self, application: Application, settings: Settings, receivers: Dispatcher) -> None:
+    def __init__(self, application: Application, settings: Settings, dispatcher: Dispatcher) -> None:
         """Raises DatabaseRefused when the file cannot be used."""
         self.view = View()
-        self.dispatcher = receivers
+        self.dispatcher = dispatcher
         self._settings = settings
         self._sagas = application.saga_set
-        self._terms = Thresholds.of(settings, application.command)
+        self._thresholds = Thresholds.of(settings, application.command)
         self._repeat = dt.timedelta(seconds=settings.alert_repeat)
         self._queries = Queries(settings.monitor_database, settings.stuck_after, self._sagas)
-        self._alerts = AlertStore(settings.monitor_database, receivers.names)
+        self._alerts = AlertStore(settings.monitor_database, dispatcher.names)
         self._self_check, self._first_seen, self._found = SelfCheck(), FirstSeen(), list[Anomaly]()
         self._in_time: Mapping[str | None, int] = {}
         # A check and the recording of deliveries each run in a thread.
@@ -82,7 +82,7 @@ class AlertWatcher:
                     while True:
                         known = self.view.status
                         await self.check(await read_broker_status(history, self._sagas, self._settings, known))
-                        await asyncio.sleep(CHECK_SECONDS if _abreast(self.view.behind) else CATCHING_UP_SECONDS)
+                        await asyncio.sleep(CHECK_SECONDS if _caught_up(self.view.behind) else CATCHING_UP_SECONDS)
             except (BrokerUnavailable, BrokerRefused):
                 await self.check(None)
                 await asyncio.sleep(CHECK_SECONDS)
@@ -94,11 +94,11 @@ class AlertWatcher:
             self.view, notices, again = await run_in_thread(self._look, answers, now)
         except DatabaseRefused as error:
             self.view = replace(self.view, known=False)
-            log.error("watcher.hindered", error=str(error))
+            log.error("anomaly_check.database_unavailable", error=str(error))
         except Exception:
             # One instance that cannot be judged must not end the watch.
             self.view = replace(self.view, known=False)
-            log.exception("watcher.failed")
+            log.exception("anomaly_check.failed")
         else:
             self.dispatcher.notify(notices)
             self.dispatcher.redeliver(again)
@@ -116,21 +116,21 @@ class AlertWatcher:
         self, answers: BrokerStatus | None, now: dt.datetime
     ) -> tuple[View, list[Notice], list[Redelivery]]:
         delay = behind(self._queries, answers, now)
-        abreast = _abreast(delay)
-        if abreast:
-            found = anomalies_of(self._queries, answers, now, self._terms)
-            self._in_time = within_usual_times(self._queries, found, now, self._terms.stuck_after)
+        caught_up = _caught_up(delay)
+        if caught_up:
+            found = anomalies_of(self._queries, answers, now, self._thresholds)
+            self._in_time = within_usual_times(self._queries, found, now, self._thresholds.stuck_after)
             self._found = self._first_seen.dated(found, now) if answers else found
-        seen = [*self._self_check.check(answered=answers is not None, caught_up=abreast, now=now), *self._found]
-        kinds = judged_kinds(abreast=abreast, asked=answers is not None)
+        seen = [*self._self_check.check(answered=answers is not None, caught_up=caught_up, now=now), *self._found]
+        kinds = judged_kinds(caught_up=caught_up, asked=answers is not None)
         again = self._alerts.redeliveries(self.dispatcher.delivered(), now)
         notices = self._alerts.update(alerts_of(seen, now), now, self._repeat, kinds)
-        known = abreast and answers is not None
+        known = caught_up and answers is not None
         return View(now, answers, delay, seen, known, self._in_time), notices, again
 
 
-def _abreast(delay: Lag) -> bool:
-    return delay.seconds is not None and delay.seconds <= ABREAST_SECONDS
+def _caught_up(delay: Lag) -> bool:
+    return delay.seconds is not None and delay.seconds <= MAX_LAG_SECONDS
 
 
 @contextlib.asynccontextmanager
@@ -139,12 +139,12 @@ async def open_watcher(application: Application, settings: Settings) -> AsyncIte
 
     Raises BadSetting when a notifier cannot be used, DatabaseRefused when the file cannot.
     """
-    async with open_dispatcher(settings, application.saga_set) as receivers:
-        watcher = AlertWatcher(application, settings, receivers)
-        tasks = [asyncio.ensure_future(work) for work in (watcher.run(), receivers.run())]
+    async with open_dispatcher(settings, application.saga_set) as dispatcher:
+        watcher = AlertWatcher(application, settings, dispatcher)
+        tasks = [asyncio.ensure_future(work) for work in (watcher.run(), dispatcher.run())]
         try:
             yield watcher
-            await receivers.finish()
+            await dispatcher.finish()
             with contextlib.suppress(DatabaseRefused):
                 await run_in_thread(watcher.record_deliveries)
         finally:

@@ -26,7 +26,7 @@ class Kind(StrEnum):
     QUEUE = "queue"  # the state of a queue on the broker, whatever the history says
     DEAD_LETTER = "dead_letter"
     UNKNOWN_EVENTS = "unknown_events"
-    REPEATED_START = "repeated_order"
+    REPEATED_START = "repeated_start"
     CLOCK_SKEW = "clock_skew"
 
 

@@ -49,7 +49,7 @@ class Flag(StrEnum):
     STUCK = "STUCK"
     CONTRADICTION = "CONTRADICTION"  # events that cannot all be true: see contradictions.py
     NOT_ALLOWED = "NOT_ALLOWED"  # an event answers something that the choreography does not let it answer
-    REPEATED_START = "REPEATED_ORDER"  # a second start event came with the same key; it has no effect
+    REPEATED_START = "REPEATED_START"  # a second start event came with the same key; it has no effect
     NO_BEGINNING = "NO_BEGINNING"  # a service said something of a key whose start event is not in the history
 
 

@@ -53,7 +53,7 @@ def _anomalies(arguments: argparse.Namespace, context: CommandContext) -> int:
     freshness = context.read_history()
     settings = context.settings
     with closing(Queries(settings.monitor_database, settings.stuck_after, context.sagas)) as queries:
-        judgement = judge_now(queries, status, freshness, context.terms, arguments.saga)
+        judgement = judge_now(queries, status, freshness, context.thresholds, arguments.saga)
     found = judgement.anomalies
     if arguments.json:
         print(

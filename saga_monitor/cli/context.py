@@ -56,7 +56,7 @@ class CommandContext:
         return self.application.saga_set
 
     @property
-    def terms(self) -> Thresholds:
+    def thresholds(self) -> Thresholds:
         """The limits that decide what is wrong."""
         return Thresholds.of(self.settings, self.application.command)
 

@@ -144,7 +144,7 @@ def _say_why_held(queries: Queries, shown: Sequence[SagaSummary], now: dt.dateti
 def _say_why_in_review(queries: Queries, shown: Sequence[SagaSummary], context: CommandContext) -> None:
     """Say what an orchestrator asks a person for, and what to type."""
     for one in (one for one in shown if Flag.INTERVENTION in one.flags):
-        for anomaly in anomalies_of_instance(queries, one.instance, None, context.now, context.terms):
+        for anomaly in anomalies_of_instance(queries, one.instance, None, context.now, context.thresholds):
             if anomaly.kind is Kind.REVIEW:
                 print(f"saga_monitor: {printable(anomaly.sentence)}", file=sys.stderr)
 

@@ -41,7 +41,7 @@ def _letter(arguments: argparse.Namespace, context: CommandContext) -> int:
         print(f"saga_monitor: no dead letter at offset {arguments.offset} of the history", file=sys.stderr)
         return 1
     if arguments.json:
-        advice = dead_letters.advice(letter, instance, context.sagas, context.terms.command)
+        advice = dead_letters.advice(letter, instance, context.sagas, context.thresholds.command)
         about = {"why": dead_letters.why(letter), "do": advice}
         print(json.dumps(dead_letters.as_json(letter, context.sagas) | about, indent=2))
     else:

@@ -94,7 +94,7 @@ def _whole(arguments: argparse.Namespace, context: CommandContext, since: dt.dat
             figures = functools.partial(aggregates_since, queries, since, context.now, settings.stuck_after)
         # Only the present can be judged: what the queues held earlier is not known.
         known = context.freshness if context.at is None else None
-        wrong = judge_now(queries, status, known, context.terms).anomalies if known else None
+        wrong = judge_now(queries, status, known, context.thresholds).anomalies if known else None
         whole = report.whole(context.sagas, figures, wrong, saga)
     if arguments.csv:
         _csv(({"figure": name, "value": value} for name, value in metrics(whole)), ["figure", "value"])

@@ -52,12 +52,12 @@ async def serve(application: Application, open_history: OpenHistory, settings: S
         # Each page with live updates holds a connection; half of the connections stay free for other requests.
         updates = LiveUpdates(readers, min(MOST_LISTENERS, most_connections() // 2))
         async with open_watcher(application, settings) as watcher:
-            terms = Thresholds.of(settings, application.command)
-            context = WebContext(sagas, readers, updates, RawEventReader(open_history), watcher, terms)
+            thresholds = Thresholds.of(settings, application.command)
+            context = WebContext(sagas, readers, updates, RawEventReader(open_history), watcher, thresholds)
             app = web_app(context, access, MetricsPage(registry(queries, watcher)), most_connections() // 4)
             print(f"saga_monitor: {page_url(listener)}", file=sys.stderr, flush=True)
             async with stop_on_signals() as stop:
-                jobs = keep_current(open_history, store, updates), prune_periodically(store, terms)
+                jobs = keep_current(open_history, store, updates), prune_periodically(store, thresholds)
                 await run(app, listener, updates, stop, *jobs)
 
 

@@ -44,12 +44,12 @@ async def watch(
     """
     store = Store(settings.monitor_database, application.saga_set, verifier_for(settings))
     queries = Queries(settings.monitor_database, settings.stuck_after, application.saga_set)
-    terms = Thresholds.of(settings, application.command)
+    thresholds = Thresholds.of(settings, application.command)
     try:
         if console.is_terminal and not console.is_dumb_terminal:
-            await on_screen(open_history, settings, terms, store, queries, console, caption_file)
+            await on_screen(open_history, settings, thresholds, store, queries, console, caption_file)
         else:
-            await _on_pipe(open_history, store, queries, terms, console)
+            await _on_pipe(open_history, store, queries, thresholds, console)
     finally:
         queries.close()
         store.close()
@@ -58,7 +58,7 @@ async def watch(
 async def on_screen(
     open_history: OpenHistory,
     settings: Settings,
-    terms: Thresholds,
+    thresholds: Thresholds,
     store: Store,
     queries: Queries,
     console: Console,
@@ -74,13 +74,13 @@ async def on_screen(
     asking = functools.partial(open_to_ask, settings)
 
     def start() -> None:
-        judging, pruning = judge(asking, settings, terms, queries.sagas, status), prune_periodically(store, terms)
-        for task in (keep_current(open_history, store, status), judging, pruning):
+        reading = keep_current(open_history, store, status)
+        judging = judge(asking, settings, thresholds, queries.sagas, status)
+        for task in (reading, judging, prune_periodically(store, thresholds)):
             tasks.append(asyncio.ensure_future(task))
             tasks[-1].add_done_callback(lambda _: app.exit())
 
-    caption = functools.partial(_caption_in, caption_file)
-    app = ConsoleApp(SnapshotReader(queries), status, start, caption, terms.command)
+    app = ConsoleApp(SnapshotReader(queries), status, start, lambda: _caption_in(caption_file), thresholds.command)
     await _run(app, tasks)
     for line in farewell(queries.totals(dt.datetime.now(dt.UTC)), queries.sagas.noun[1], console.width):
         console.print(line)
@@ -108,7 +108,7 @@ def _caption_in(caption_file: Path | None) -> str:
 
 
 async def _on_pipe(
-    open_history: OpenHistory, store: Store, queries: Queries, terms: Thresholds, console: Console
+    open_history: OpenHistory, store: Store, queries: Queries, thresholds: Thresholds, console: Console
 ) -> None:
     lines = ChangeLines(queries, console.file)
 
@@ -116,13 +116,13 @@ async def _on_pipe(
         while True:
             try:
                 # Reads the file: another monitor may be the one that writes it.
-                lines.show_news(dt.datetime.now(dt.UTC), terms.stuck_after)
+                lines.show_news(dt.datetime.now(dt.UTC), thresholds.stuck_after)
                 await asyncio.sleep(LINES_SECONDS)
             except DatabaseRefused as error:
                 lines.link("database trouble", str(error))
                 await asyncio.sleep(DATABASE_SECONDS)
 
-    await _until_stopped(open_history, store, lines, show, terms)
+    await _until_stopped(open_history, store, lines, show, thresholds)
 
 
 async def _until_stopped(
@@ -130,12 +130,12 @@ async def _until_stopped(
     store: Store,
     listener: ReadingListener,
     show: Callable[[], Awaitable[None]],
-    terms: Thresholds,
+    thresholds: Thresholds,
 ) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    prune = prune_periodically(store, terms)
+    prune = prune_periodically(store, thresholds)
     tasks = [
         asyncio.ensure_future(w) for w in (keep_current(open_history, store, listener), show(), prune, stop.wait())
     ]

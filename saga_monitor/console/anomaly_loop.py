@@ -22,11 +22,11 @@ READY_SECONDS = 0.25
 
 
 async def judge(
-    asking: OpenHistory, settings: Settings, terms: Thresholds, sagas: SagaSet, status: ConsoleStatus
+    asking: OpenHistory, settings: Settings, thresholds: Thresholds, sagas: SagaSet, status: ConsoleStatus
 ) -> None:
     """Judge the anomalies into `status` until cancelled. `asking` opens a connection to the broker."""
     with contextlib.closing(Queries(settings.monitor_database, settings.stuck_after, sagas)) as queries:
-        judging = _Judge(queries, settings, terms, status)
+        judging = _Judge(queries, settings, thresholds, status)
         while True:
             try:
                 async with asking() as history:
@@ -39,9 +39,11 @@ async def judge(
 
 
 class _Judge:
-    def __init__(self, queries: Queries, settings: Settings, terms: Thresholds, status: ConsoleStatus) -> None:
+    def __init__(
+        self, queries: Queries, settings: Settings, thresholds: Thresholds, status: ConsoleStatus
+    ) -> None:
         self._queries, self._status = queries, status
-        self._terms, self._settings = terms, settings
+        self._thresholds, self._settings = thresholds, settings
         self._sight, self._found = SelfCheck(), list[Anomaly]()
         self._first_seen = FirstSeen()
         self._broker_status: BrokerStatus | None = None
@@ -73,9 +75,9 @@ class _Judge:
     async def _judge(self, answers: BrokerStatus | None) -> None:
         now = dt.datetime.now(dt.UTC)
         try:
-            found = await run_in_thread(anomalies_of, self._queries, answers, now, self._terms)
+            found = await run_in_thread(anomalies_of, self._queries, answers, now, self._thresholds)
             stuck = (await run_in_thread(self._queries.totals, now)).stuck
-            self._status.in_time = within_usual_time(stuck, found, now, self._terms.stuck_after)
+            self._status.in_time = within_usual_time(stuck, found, now, self._thresholds.stuck_after)
             self._found = self._first_seen.dated(found, now) if answers else found
         except DatabaseRefused as error:
             self._status.notice(str(error))

@@ -93,15 +93,15 @@ class ConsoleApp(App[None]):
 
     def on_mount(self) -> None:
         self._close_search()
-        self.board.rule_columns(self.size.width, self.snapshots.sagas)
+        self.table.rule_columns(self.size.width, self.snapshots.sagas)
         self.set_interval(REDRAW_SECONDS, self.redraw)
         self.call_after_refresh(self.redraw)
         self._begin()
 
     @property
-    def board(self) -> InstanceTable:
+    def table(self) -> InstanceTable:
         # From the bottom screen, whatever lies above it.
-        return self.screen_stack[0].query_one("#board", InstanceTable)
+        return self.screen_stack[0].query_one("#instances", InstanceTable)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Disable the table's keys while another screen is over it, and `/` while text is typed."""
@@ -150,7 +150,7 @@ class ConsoleApp(App[None]):
         for name, least in _NEEDED_LINES.items():
             base.query_one(f"#{name}").display = self.size.height >= least
         self._show_news(now)
-        self.board.fill(snapshot)
+        self.table.fill(snapshot)
 
     def raise_error(self) -> None:
         """After the end: raise the error that ended the application, if any."""
@@ -170,7 +170,7 @@ class ConsoleApp(App[None]):
 
     def on_resize(self, event: Resize) -> None:
         # The application's own size changes only after this event.
-        self.board.rule_columns(event.size.width, self.snapshots.sagas)
+        self.table.rule_columns(event.size.width, self.snapshots.sagas)
         self.call_after_refresh(self.redraw)
 
     def action_filter(self, by: int) -> None:
@@ -179,7 +179,7 @@ class ConsoleApp(App[None]):
 
     def action_saga(self) -> None:
         self.snapshots.next_saga()
-        self.board.rule_columns(self.size.width, self.snapshots.sagas)
+        self.table.rule_columns(self.size.width, self.snapshots.sagas)
         self._start_over()
 
     def action_search(self) -> None:
@@ -213,20 +213,20 @@ class ConsoleApp(App[None]):
         self._start_over()
 
     def action_copy(self) -> None:
-        copy(self.screen, self.board.chosen_key())
+        copy(self.screen, self.table.chosen_key())
 
     def _start_over(self) -> None:
         self.paused = False
-        self.board.select_first()
+        self.table.select_first()
         self.redraw()
 
     def action_pause(self) -> None:
         self.paused = not self.paused
         self.redraw()
 
-    @on(DataTable.RowSelected, "#board")
+    @on(DataTable.RowSelected, "#instances")
     def _selected(self) -> None:
-        if (chosen := self.board.chosen()) is not None:
+        if (chosen := self.table.chosen()) is not None:
             self.open_instance(chosen)
 
     def open_instance(self, instance: Instance) -> None:

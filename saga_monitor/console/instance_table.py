@@ -29,7 +29,7 @@ class InstanceTable(DataTable[Text]):
     ]
 
     def __init__(self) -> None:
-        super().__init__(id="board", cursor_type="row", zebra_stripes=False)
+        super().__init__(id="instances", cursor_type="row", zebra_stripes=False)
         self._listed: list[Instance] = []
         self._place: tuple[int, Instance | None] | None = None
         self._across, self._sagas = 0, SagaSet(())

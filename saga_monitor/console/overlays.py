@@ -1,4 +1,4 @@
-"""Screens over the board: what they share, and one that shows a text."""
+"""Screens over the table: what they share, and one that shows a text."""
 
 import datetime as dt
 from typing import Any, ClassVar

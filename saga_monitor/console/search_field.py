@@ -23,7 +23,7 @@ class SearchField(Input):
 
     def close(self) -> None:
         self.display = False
-        self.screen.set_focus(self.screen.query_one("#board"))
+        self.screen.set_focus(self.screen.query_one("#instances"))
 
     def on_key(self, event: Key) -> None:
         if not self.display:

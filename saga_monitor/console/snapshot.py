@@ -28,7 +28,7 @@ class Special(StrEnum):
 
     ALL = "all"
     IN_FLIGHT = "in flight"
-    TROUBLED = "troubled"
+    NEEDS_ATTENTION = "needs attention"
 
 
 Filter = Special | State | Flag
@@ -120,7 +120,7 @@ class SnapshotReader:
             return queries.flagged(self.filter, MOST_INSTANCES, now, saga)
         if self.filter is Special.IN_FLIGHT:
             return queries.in_flight(MOST_INSTANCES, now, saga)
-        if self.filter is Special.TROUBLED:
+        if self.filter is Special.NEEDS_ATTENTION:
             return queries.urgent(MOST_INSTANCES, now, saga)
         return self._all(now)
 
@@ -139,8 +139,8 @@ def _only(chosen: Filter, saga: str | None) -> InstanceFilter:
         return InstanceFilter(state=chosen, saga=saga)
     if isinstance(chosen, Flag):
         return InstanceFilter(flag=chosen, saga=saga)
-    in_flight, troubled = chosen is Special.IN_FLIGHT, chosen is Special.TROUBLED
-    return InstanceFilter(in_flight=in_flight, troubled=troubled, saga=saga)
+    in_flight, needs_attention = chosen is Special.IN_FLIGHT, chosen is Special.NEEDS_ATTENTION
+    return InstanceFilter(in_flight=in_flight, needs_attention=needs_attention, saga=saga)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,6 @@ Screen { background: $background; overflow: hidden; }
 #anomalies { height: auto; max-height: 4; padding: 0 1; background: $error 10%;
              text-wrap: nowrap; text-overflow: ellipsis; }
 #view { background: $panel; }
-#board { height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; background: $background; }
+#instances { height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; background: $background; }
 #search { height: 1; border: none; padding: 0 1; }
 """

@@ -17,10 +17,10 @@ from saga_monitor.analysis.messages import GRACE, DeadLetter, Hold
 from saga_monitor.analysis.saga_state import GIVEN_UP, Flag, State
 from saga_monitor.diagnosis.broker_anomalies import queue_anomalies, unknown_dead_letters
 from saga_monitor.diagnosis.causes import Evidence, Reason, cause_of, remedy
-from saga_monitor.diagnosis.history_anomalies import clock_skews, foreign_events, history_anomalies
+from saga_monitor.diagnosis.history_anomalies import clock_skews, history_anomalies, untrusted_events
 from saga_monitor.diagnosis.holds import held_instance, hold_anomalies
+from saga_monitor.diagnosis.instance_anomalies import half_undone, in_review, stuck
 from saga_monitor.diagnosis.pending import longest_wait, pending_steps
-from saga_monitor.diagnosis.waiting import half_undone, in_review, stuck
 from saga_monitor.diagnosis.wording import because
 from saga_monitor.projection import case_queries
 from saga_monitor.projection.case_queries import Case, SampledLetter
@@ -58,7 +58,7 @@ class _Context:
     """What all instances of one judgement share."""
 
     now: dt.datetime
-    terms: Thresholds
+    thresholds: Thresholds
     status: BrokerStatus | None
     last_heard: dict[str, LastHeard]
     spreads: Mapping[tuple[str, str], Histogram]
@@ -67,12 +67,12 @@ class _Context:
 
     def expected(self, saga: str, step: str, undoing: bool) -> dt.timedelta:
         """How long a step may take: see `longest_wait`."""
-        return longest_wait(self.spreads, saga, step, undoing, self.terms.stuck_after)
+        return longest_wait(self.spreads, saga, step, undoing, self.thresholds.stuck_after)
 
     def settle(self, saga: str) -> str:
         """How the command begins with which a person gives an answer in an instance of `saga`."""
         which = f" --saga {saga}" if self.sagas.several else ""
-        return f"{self.terms.command} settle{which}"
+        return f"{self.thresholds.command} settle{which}"
 
     def marks(self) -> Cutoffs:
         """The moments and offsets that separate instances waiting for the same step; one per group is examined."""
@@ -83,36 +83,36 @@ class _Context:
         return Cutoffs(moments, sorted(latest.offset for latest in last_heard))
 
 
-def _context(queries: Queries, status: BrokerStatus | None, now: dt.datetime, terms: Thresholds) -> _Context:
+def _context(queries: Queries, status: BrokerStatus | None, now: dt.datetime, thresholds: Thresholds) -> _Context:
     heard, spreads = case_queries.last_heard(queries), case_queries.step_spreads(queries)
-    return _Context(now, terms, status, heard, spreads, queries.sagas, queries.holds(now))
+    return _Context(now, thresholds, status, heard, spreads, queries.sagas, queries.holds(now))
 
 
 def anomalies_of(
-    queries: Queries, status: BrokerStatus | None, now: dt.datetime, terms: Thresholds
+    queries: Queries, status: BrokerStatus | None, now: dt.datetime, thresholds: Thresholds
 ) -> list[Anomaly]:
     """All anomalies now: the most severe kind first, within a kind the oldest first."""
-    context = _context(queries, status, now, terms)
-    cases = case_queries.cases(queries, terms.stuck_after, now, context.marks())
+    context = _context(queries, status, now, thresholds)
+    cases = case_queries.cases(queries, thresholds.stuck_after, now, context.marks())
     found = [anomaly for case in cases for anomaly in _of_instance(case, context) if _is_listed(anomaly, now)]
     found = _counted(found, case_queries.flagged_beyond(queries, cases, now - SHOWN_FOR))
     if status is not None:
-        found += list(queue_anomalies(queries, status, found, terms.command))
+        found += list(queue_anomalies(queries, status, found, thresholds.command))
     found += [
-        *_dead_letters(queries, status, now, terms.command),
-        *foreign_events(queries, now),
+        *_dead_letters(queries, status, now, thresholds.command),
+        *untrusted_events(queries, now),
         *clock_skews(queries, now),
         *hold_anomalies(queries, now),
     ]
-    found += history_anomalies(queries, status, now, terms)
+    found += history_anomalies(queries, status, now, thresholds)
     return sorted(found, key=_severity)
 
 
 def anomalies_of_instance(
-    queries: Queries, instance: Instance, status: BrokerStatus | None, now: dt.datetime, terms: Thresholds
+    queries: Queries, instance: Instance, status: BrokerStatus | None, now: dt.datetime, thresholds: Thresholds
 ) -> list[Anomaly]:
     """The anomalies of one instance, however old."""
-    context = _context(queries, status, now, terms)
+    context = _context(queries, status, now, thresholds)
     case = case_queries.case(queries, instance, now)
     return sorted(_of_instance(case, context), key=_severity) if case else []
 
@@ -149,13 +149,15 @@ def _counted(anomalies: Sequence[Anomaly], beyond: Mapping[Flag, int]) -> list[A
 
 def _of_instance(case: Case, context: _Context) -> Iterator[Anomaly]:
     yield from _waiting(case, context)
-    about, heard = case.summary.instance, case.summary.heard
+    about, last_heard = case.summary.instance, case.summary.heard
     for fault in contradictions.contradictions(case.heard):
         text = f"{about.key}: {fault.what}; compare the journal of {fault.service} with what really happened"
-        yield Anomaly(Kind.CONTRADICTION, *about, fault.service, fault.event.time or heard, fault.reason, text)
+        yield Anomaly(
+            Kind.CONTRADICTION, *about, fault.service, fault.event.time or last_heard, fault.reason, text
+        )
     for fault in contradictions.not_allowed(case.heard):
         text = f"{about.key}: {fault.what}; see which program speaks for {fault.service}"
-        yield Anomaly(Kind.NOT_ALLOWED, *about, fault.service, fault.event.time or heard, fault.reason, text)
+        yield Anomaly(Kind.NOT_ALLOWED, *about, fault.service, fault.event.time or last_heard, fault.reason, text)
     choreography = case.heard.choreography
     starts = [event for event in case.heard.events if event.type == choreography.starts.TYPE]
     if len(starts) > 1:
@@ -163,7 +165,7 @@ def _of_instance(case: Case, context: _Context) -> Iterator[Anomaly]:
         text += (
             f" carried out: the client should place the other{'s' if len(starts) > 2 else ''} again with a new id"
         )
-        yield Anomaly(Kind.REPEATED_START, *about, None, starts[-1].time or heard, "same_id", text)
+        yield Anomaly(Kind.REPEATED_START, *about, None, starts[-1].time or last_heard, "same_id", text)
 
 
 def _waiting(case: Case, context: _Context) -> Iterator[Anomaly]:
@@ -182,8 +184,8 @@ def _waiting(case: Case, context: _Context) -> Iterator[Anomaly]:
         if given_up or wait.service in held or context.now - summary.heard > expected:
             late[wait] = cause_of(wait, evidence)
     yield from held_instance(case, late, context.holds)
-    late = {wait: reason for wait, reason in late.items() if reason.reason is not Reason.OUTSIDE_DOWN}
-    undoings = {wait: reason for wait, reason in late.items() if wait.undoing}
+    late = {wait: cause for wait, cause in late.items() if cause.reason is not Reason.OUTSIDE_DOWN}
+    undoings = {wait: cause for wait, cause in late.items() if wait.undoing}
     if undoings and summary.state is State.COMPENSATING:
         yield from half_undone(case, undoings)
     else:
@@ -194,12 +196,12 @@ def _evidence(case: Case, letters: Sequence[DeadLetter], context: _Context) -> E
     summary = case.summary
     return Evidence(
         choreography=case.heard.choreography,
-        command=context.terms.command,
+        command=context.thresholds.command,
         key=summary.key,
         heard=summary.heard,
         last_offset=summary.last_offset,
         now=context.now,
-        tries=context.terms.tries,
+        tries=context.thresholds.tries,
         status=context.status,
         retries=case.retries,
         dead_letters=letters,

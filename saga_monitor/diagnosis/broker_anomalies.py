@@ -7,12 +7,19 @@ from dataclasses import replace
 from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import HISTORY, dlq, dlx, events, inbox, requeue, retry
 from saga_monitor.analysis.anomaly import Anomaly, Kind
-from saga_monitor.diagnosis.causes import START_NODES, Reason, how_to_declare, how_to_resend, how_to_start
+from saga_monitor.diagnosis.causes import (
+    START_NODES,
+    Reason,
+    how_to_declare,
+    how_to_resend,
+    how_to_start,
+    messages,
+)
 from saga_monitor.projection import case_queries
 from saga_monitor.projection.queries import Queries
 from saga_monitor.records.broker_status import BrokerStatus, Problem, QueueProblem
 
-# A message comes back a little later than it says, from a queue that others stand before it in.
+# A retried message may return late: a queue expires messages only at its head.
 LATE_AT_MOST = dt.timedelta(minutes=5)
 
 
@@ -39,7 +46,7 @@ def queue_anomalies(
 def _inbox(service: str, status: BrokerStatus, start: str) -> Iterator[Anomaly]:
     queue = status.inbox(service)
     if queue and queue.messages and not queue.consumers:
-        text = f"{inbox(service)} has no consumer and {_messages(queue.messages)}: {start}"
+        text = f"{inbox(service)} has no consumer and {messages(queue.messages)}: {start}"
         yield _queue(service, status, "no_consumer", text, queue.messages)
 
 
@@ -50,7 +57,7 @@ def _retries(queries: Queries, service: str, status: BrokerStatus) -> Iterator[A
     untold = waiting - case_queries.retries_under_way(queries, service, status.at - LATE_AT_MOST)
     if untold > 0:
         text = (
-            f"{_messages(waiting)} in the queues {retry(service)}.* for another try, and the history tells nothing"
+            f"{messages(waiting)} in the queues {retry(service)}.* for another try, and the history tells nothing"
         )
         text += f" of {untold}: see the log of {service}; what cannot be done ends in {dlq(service)}"
         yield _queue(service, status, "retrying", text, untold)
@@ -125,7 +132,7 @@ def _hidden(sagas: SagaSet, status: BrokerStatus) -> Iterator[Anomaly]:
         count = sum(one.count for one in problems)
         held = ", ".join(f"{one.count} in {one.queue}" for one in problems)
         ways = dict.fromkeys(_way_out(str(service), one.queue) for one in problems)
-        text = f"{_messages(count)} {'is' if count == 1 else 'are'} neither ready nor with a worker: {held};"
+        text = f"{messages(count)} {'is' if count == 1 else 'are'} neither ready nor with a worker: {held};"
         text += f" the broker cannot dead-letter them: see that {' and '.join(ways)}; then they follow within some"
         text += (
             " minutes. One that stays carries the x-death of an earlier dead-lettering: have its sender publish"
@@ -181,17 +188,13 @@ def unknown_dead_letters(service: str, status: BrokerStatus, told: int) -> Itera
     """Dead letters that are in the queue and not in the history that was read."""
     held = status.dead_letters(service)
     if held is not None and held > told:
-        text = f"{_messages(held)} in {dlq(service)}, and the history tells nothing of {held - told}:"
+        text = f"{messages(held)} in {dlq(service)}, and the history tells nothing of {held - told}:"
         text += " the command `dlq list` shows them with their reasons"
         yield Anomaly(Kind.DEAD_LETTER, None, None, service, status.at, "not_in_history", text, held - told)
 
 
 def _queue(service: str | None, status: BrokerStatus, reason: str, text: str, count: int = 1) -> Anomaly:
     return Anomaly(Kind.QUEUE, None, None, service, status.at, reason, text, count)
-
-
-def _messages(count: int) -> str:
-    return f"{count} message{'' if count == 1 else 's'}"
 
 
 class FirstSeen:

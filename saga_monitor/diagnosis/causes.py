@@ -32,7 +32,7 @@ class Reason(StrEnum):
     OUTSIDE_DOWN = "outside_down"  # its inbox is held, because an outside system is down
     RETRYING = "retrying"  # the message waits for its next try
     QUEUED = "queued"  # a worker is there, with other messages before this one
-    HELD = "held"  # a worker is there, its inbox is empty, and it does not answer
+    UNRESPONSIVE = "unresponsive"  # a worker is there, its inbox is empty, and it does not answer
     NEVER_CAME = "never_came"  # the worker answers other instances, and this event is in no queue
     NO_BEGINNING = "no_beginning"  # the history lacks the event that asks for the answer, and perhaps the answer
     UNKNOWN = "unknown"  # the broker could not be asked
@@ -126,7 +126,7 @@ def _by_the_inbox(wait: PendingStep, evidence: Evidence) -> Cause | None:
         text += f"{how_to_declare(service, evidence.foreign)}, which declares it, then"
         return Cause(Reason.NO_QUEUE, f"{text} {_resend_commands(wait, evidence)}")
     if not queue.consumers:
-        text = f"{inbox(service)} has no consumer and {_messages(queue.messages)}"
+        text = f"{inbox(service)} has no consumer and {messages(queue.messages)}"
         return Cause(Reason.NO_CONSUMER, f"{text}: {how_to_start(service, evidence.command, evidence.foreign)}")
     return None
 
@@ -147,7 +147,7 @@ def _by_silence(wait: PendingStep, evidence: Evidence) -> Cause:
         return Cause(Reason.UNKNOWN, "the broker could not be asked why: see whether it runs")
     queue, service = evidence.status.inbox(wait.service), wait.service
     if queue and queue.messages:
-        before = f"its worker is there, with {_messages(queue.messages)} before it"
+        before = f"its worker is there, with {messages(queue.messages)} before it"
         more = "start another where it is run" if service in evidence.foreign else "start another worker"
         return Cause(Reason.QUEUED, f"{before}: wait, or {more}")
     latest, declare = evidence.last_heard.get(service), how_to_declare(service, evidence.foreign)
@@ -160,7 +160,7 @@ def _by_silence(wait: PendingStep, evidence: Evidence) -> Cause:
     text = f"its worker is there and {inbox(service)} is empty, so it holds the message or never had it:"
     text += f" it may be that {_unbound(wait)}; look at the log of {service} and {declare}, which"
     text += " also binds it again; if it stays silent,"
-    return Cause(Reason.HELD, f"{text} {_resend_commands(wait, evidence)}")
+    return Cause(Reason.UNRESPONSIVE, f"{text} {_resend_commands(wait, evidence)}")
 
 
 def _types(wait: PendingStep) -> str:
@@ -232,7 +232,8 @@ def _detail(detail: str) -> str:
     return f" ({detail[:200]})" if detail else ""
 
 
-def _messages(count: int) -> str:
+def messages(count: int) -> str:
+    """How many messages, in words."""
     return f"{count} message{'' if count == 1 else 's'}"
 
 

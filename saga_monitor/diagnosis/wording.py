@@ -84,7 +84,7 @@ def because_label(reason: str) -> str:
 
 def flag_words(flag: str, noun: str) -> str:
     """A flag or the kind of an anomaly in words; `noun`: what an instance is called."""
-    return flag.lower().replace("repeated_order", f"repeated {noun}").replace("_", " ")
+    return flag.lower().replace("repeated_start", f"repeated {noun}").replace("_", " ")
 
 
 def _plain(detail: str) -> str:

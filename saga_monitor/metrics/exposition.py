@@ -122,6 +122,10 @@ def _freshness(view: View, known: dt.datetime | None) -> Iterator[Metric]:
     )
 
 
+# An instance that waits for an external system is held, not stuck.
+_STUCK_REASONS = [reason for reason in Reason if reason is not Reason.OUTSIDE_DOWN]
+
+
 def _stuck(anomalies: Sequence[Anomaly], sagas: SagaSet) -> Metric:
     waiting = [anomaly for anomaly in anomalies if anomaly.kind in {Kind.STUCK, Kind.HALF_UNDONE}]
     # A cancelled instance may wait for several undoings. It counts once, with the first of them.
@@ -133,5 +137,5 @@ def _stuck(anomalies: Sequence[Anomaly], sagas: SagaSet) -> Metric:
         "saga_instances_stuck",
         "Instances silent for longer than the step or the undoing that they wait for takes, by the reason.",
         ("saga", "reason"),
-        [((saga, reason), stuck[saga, reason]) for saga in sagas.by_name for reason in Reason],
+        [((saga, reason), stuck[saga, reason]) for saga in sagas.by_name for reason in _STUCK_REASONS],
     )

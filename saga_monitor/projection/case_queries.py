@@ -50,8 +50,8 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignEvent:
-    """An event that came by another speaker's exchange."""
+class UntrustedEvent:
+    """An event that no service acts on: by another speaker's exchange, or without a valid signature of its own."""
 
     exchange: str
     type: str
@@ -123,18 +123,19 @@ def _heard_before(queries: Queries, flag: Flag, offset: int, since: dt.datetime)
 
 
 def last_heard(queries: Queries) -> dict[str, LastHeard]:
-    rows = queries.ask('SELECT service, "offset", at FROM voices')
+    rows = queries.ask('SELECT service, "offset", at FROM last_heard')
     return {service: LastHeard(offset, moment(at) or _BEGINNING_OF_TIME) for service, offset, at in rows}
 
 
-def foreign_events(queries: Queries, since: dt.datetime) -> list[ForeignEvent]:
+def untrusted_events(queries: Queries, since: dt.datetime) -> list[UntrustedEvent]:
     rows = queries.ask(
-        'SELECT exchange, type, source, saga, key, at FROM strangers WHERE at >= ? ORDER BY "offset" DESC LIMIT ?',
+        "SELECT exchange, type, source, saga, key, at FROM untrusted_events WHERE at >= ?"
+        ' ORDER BY "offset" DESC LIMIT ?',
         instant(since),
         LOOKED_AT,
     )
     return [
-        ForeignEvent(exchange, type_, source, saga, key, moment(at) or since)
+        UntrustedEvent(exchange, type_, source, saga, key, moment(at) or since)
         for exchange, type_, source, saga, key, at in rows
     ]
 

@@ -79,7 +79,7 @@ def letter_at(queries: Queries, offset: int) -> DeadLetter | None:
 def mentions(queries: Queries, key: str, saga: str | None = None) -> Mentions:
     """Everything known of a key besides valid events: in that saga, or in any."""
     refused = queries.ask(
-        f"SELECT exchange, type, source, at FROM strangers WHERE key = ?1 AND {MAY_BE_OF_SAGA}"  # noqa: S608
+        f"SELECT exchange, type, source, at FROM untrusted_events WHERE key = ?1 AND {MAY_BE_OF_SAGA}"  # noqa: S608
         ' ORDER BY "offset" DESC LIMIT ?3',
         key,
         saga,

@@ -80,14 +80,14 @@ class PageQueries(Queries):
         """The `limit` instances that pass `only` next to `place`, in the direction of reading."""
         condition = condition_of(only, self._silent_since(now), self.held(now).as_json, self.names_of(only.saga))
         sorting = sorting_of(only)
-        conditions, values = list(condition.terms), list(condition.values)
-        conditions += [] if only.state or only.flag or only.in_flight else [PLACED]
+        clauses, values = list(condition.clauses), list(condition.values)
+        clauses += [] if only.state or only.flag or only.in_flight else [PLACED]
         if place is not None:
-            conditions.append(sorting.beyond(backwards))
+            clauses.append(sorting.beyond(backwards))
             values += place
         falling = sorting.descending is not backwards
         order = ", ".join(f"{column} {'DESC' if falling else 'ASC'}" for column in sorting.columns)
-        clause = f"{sorting.index} WHERE {' AND '.join(conditions) or '1'} ORDER BY {order} LIMIT ?"
+        clause = f"{sorting.index} WHERE {' AND '.join(clauses) or '1'} ORDER BY {order} LIMIT ?"
         return self._summaries(clause, (*values, limit), now)
 
     @contextmanager
@@ -106,13 +106,13 @@ class PageQueries(Queries):
     ) -> list[DeadLetter]:
         """The newest dead letters of that instance, of that saga or of all, the newest first."""
         # Of a message that cannot be read, the saga may not be known.
-        terms, values = [f"(saga IS NULL OR {AMONG_SAGAS})"], list[object]([json.dumps(self.names_of(None))])
+        clauses, values = [f"(saga IS NULL OR {AMONG_SAGAS})"], list[object]([json.dumps(self.names_of(None))])
         if instance or saga:
-            terms, values = ["saga = ?"], [instance.saga if instance else saga]
+            clauses, values = ["saga = ?"], [instance.saga if instance else saga]
         if instance:
-            terms, values = [*terms, "key = ?"], [*values, instance.key]
+            clauses, values = [*clauses, "key = ?"], [*values, instance.key]
         question = (
-            f'SELECT {DEAD_LETTER} FROM dead_letters WHERE {" AND ".join(terms)} ORDER BY "offset" DESC LIMIT ?'  # noqa: S608
+            f'SELECT {DEAD_LETTER} FROM dead_letters WHERE {" AND ".join(clauses)} ORDER BY "offset" DESC LIMIT ?'  # noqa: S608
         )
         return [dead_letter_of(row) for row in self.ask(question, *values, limit)]
 

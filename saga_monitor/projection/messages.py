@@ -106,7 +106,7 @@ def copy_of(row: Sequence[Any]) -> Copy | None:
     return None if body is None else Copy(body, size, json.loads(headers), routing_key)
 
 
-def keep_troubles(connection: sqlite3.Connection, records: Sequence[Record]) -> counters.SagaCounts:
+def keep_retries_and_letters(connection: sqlite3.Connection, records: Sequence[Record]) -> counters.SagaCounts:
     """Writes the records that are no events, within the caller's transaction.
 
     Returns what they add to the totals; ignored entries are only counted.

@@ -23,7 +23,7 @@ from saga_monitor.projection.messages import (
     dead_letter_of,
     heard_of,
     keep_events,
-    keep_troubles,
+    keep_retries_and_letters,
     new_events,
     retry_of,
 )
@@ -66,9 +66,11 @@ def apply_records(
     _load_rows(connection, changed)
     _load_events(connection, [one for one in changed.values() if one.before])
     _number_new(connection, changed.values())
-    deltas = Deltas(counts=keep_troubles(connection, records), minutes=time_series.record_counts(records))
+    deltas = Deltas(
+        counts=keep_retries_and_letters(connection, records), minutes=time_series.record_counts(records)
+    )
     _keep_new_events(connection, changed, deltas)
-    _load_troubles(connection, changed)
+    _load_retries_and_letters(connection, changed)
     _evaluate(connection, sagas, changed, deltas, evaluations)
     deltas.keep(connection)
     keep_unknown_events(connection, records)
@@ -152,7 +154,7 @@ def _load_events(connection: sqlite3.Connection, known: Iterable[_Changed]) -> N
         numbered[number].events.append(heard_of(row))
 
 
-def _load_troubles(connection: sqlite3.Connection, changed: Mapping[Instance, _Changed]) -> None:
+def _load_retries_and_letters(connection: sqlite3.Connection, changed: Mapping[Instance, _Changed]) -> None:
     among = (json.dumps(list(changed)),)
     for row in connection.execute(f"SELECT {DEAD_LETTER} FROM dead_letters WHERE {OF_INSTANCES}", among):  # noqa: S608 - constants
         letter = dead_letter_of(row)

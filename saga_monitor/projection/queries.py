@@ -75,10 +75,10 @@ class Queries(FileReader):
         self, state: State | None, limit: int, now: dt.datetime, saga: str | None = None
     ) -> list[SagaSummary]:
         """The instances in `state`, or all that have a beginning; the last heard first."""
-        terms, values = (["state = ?"], [str(state)]) if state else ([PLACED], [])
+        clauses, values = (["state = ?"], [str(state)]) if state else ([PLACED], [])
         if saga is not None:
-            terms, values = [*terms, OF_SAGA], [*values, saga]
-        return self._listed(terms, values, _NEWEST, limit, now)
+            clauses, values = [*clauses, OF_SAGA], [*values, saga]
+        return self._listed(clauses, values, _NEWEST, limit, now)
 
     def numbered(self, numbers: Sequence[int], now: dt.datetime) -> list[SagaSummary]:
         """The instances with these numbers, in the order of their arrival."""
@@ -123,12 +123,12 @@ class Queries(FileReader):
     def flagged(self, flag: Flag, limit: int, now: dt.datetime, saga: str | None = None) -> list[SagaSummary]:
         """The instances with `flag`, the last heard first."""
         if flag is Flag.STUCK:
-            terms = ["at_rest = 0", "quiet_since < ?", NOT_HELD.format("?")]
+            clauses = ["at_rest = 0", "quiet_since < ?", NOT_HELD.format("?")]
             values = (self._silent_since(now), self.held(now).as_json)
-            return self._listed(terms, values, "quiet_since DESC", limit, now, saga)
+            return self._listed(clauses, values, "quiet_since DESC", limit, now, saga)
         if flag is Flag.HELD:
-            terms = ["at_rest = 0", HELD.format("?")]
-            return self._listed(terms, (self.held(now).as_json,), _NEWEST, limit, now, saga)
+            clauses = ["at_rest = 0", HELD.format("?")]
+            return self._listed(clauses, (self.held(now).as_json,), _NEWEST, limit, now, saga)
         return self._listed([has(flag)], (), _NEWEST, limit, now, saga)
 
     def urgent(self, limit: int, now: dt.datetime, saga: str | None = None) -> list[SagaSummary]:
@@ -175,9 +175,9 @@ class Queries(FileReader):
         self, since: dt.datetime, until: dt.datetime, limit: int, now: dt.datetime, saga: str | None = None
     ) -> list[SagaSummary]:
         """The instances that became silent in that span and still await something."""
-        terms = ["at_rest = 0", "quiet_since >= ?", "quiet_since < ?", NOT_HELD.format("?")]
+        clauses = ["at_rest = 0", "quiet_since >= ?", "quiet_since < ?", NOT_HELD.format("?")]
         values = (instant(since), instant(until), self.held(now).as_json)
-        return self._listed(terms, values, "quiet_since", limit, now, saga)
+        return self._listed(clauses, values, "quiet_since", limit, now, saga)
 
     def last_offset(self) -> int:
         """The number of the last entry read, or -1."""
@@ -220,15 +220,15 @@ class Queries(FileReader):
 
     def _listed(
         self,
-        terms: Sequence[str],
+        clauses: Sequence[str],
         values: Sequence[object],
         order: str,
         limit: int,
         now: dt.datetime,
         saga: str | None = None,
     ) -> list[SagaSummary]:
-        """The first instances for which all `terms` hold, of that saga or of all that are declared."""
-        clause = f"WHERE {' AND '.join([*terms, AMONG_SAGAS])} ORDER BY {order} LIMIT ?"
+        """The first instances for which all `clauses` hold, of that saga or of all that are declared."""
+        clause = f"WHERE {' AND '.join([*clauses, AMONG_SAGAS])} ORDER BY {order} LIMIT ?"
         return self._summaries(clause, (*values, json.dumps(self.names_of(saga)), limit), now)
 
     def _summaries(self, clause: str, values: Sequence[object], now: dt.datetime) -> list[SagaSummary]:

@@ -11,7 +11,7 @@ from saga_monitor.projection.indexes import index
 # "CHOR" in the file's header, so that the monitor never writes to another program's file.
 APPLICATION_ID = 0x43484F52
 # Raised with every change of the tables or of the evaluation; an older file is rebuilt from the stream.
-VERSION = 18
+VERSION = 19
 BUSY_SECONDS = 5.0
 # Enough for the pages that a batch touches, whatever the size of the file, so that memory stays constant.
 CACHE_KIB = 16_000
@@ -108,8 +108,8 @@ CREATE TABLE minutes (
     PRIMARY KEY (minute, saga, name)
 ) WITHOUT ROWID;
 
--- The newest events that came by another sender's exchange.
-CREATE TABLE strangers (
+-- The newest events that no service acts on: by another speaker's exchange, or without a valid signature.
+CREATE TABLE untrusted_events (
     "offset" INTEGER PRIMARY KEY, exchange TEXT NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL,
     saga TEXT, key TEXT NOT NULL, at INTEGER NOT NULL
 );
@@ -130,7 +130,7 @@ CREATE TABLE gaps (
     "offset" INTEGER NOT NULL, after INTEGER, until INTEGER, acknowledged INTEGER NOT NULL DEFAULT 0
 );
 -- When each speaker was last heard.
-CREATE TABLE voices (
+CREATE TABLE last_heard (
     service TEXT PRIMARY KEY, "offset" INTEGER NOT NULL, at INTEGER NOT NULL
 ) WITHOUT ROWID;
 

@@ -147,7 +147,7 @@ class InstanceFilter:
     state: State | None = None
     flag: Flag | None = None
     in_flight: bool = False
-    troubled: bool = False
+    needs_attention: bool = False
     saga: str | None = None
 
 
@@ -164,9 +164,9 @@ FIRST = ListPosition()
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """SQL conditions over an instance's columns, all of which must hold, and their values."""
+    """SQL clauses over an instance's columns, all of which must hold, and their values."""
 
-    terms: Sequence[str] = ()
+    clauses: Sequence[str] = ()
     values: Sequence[object] = field(default=())
 
 
@@ -185,12 +185,12 @@ def condition_of(only: InstanceFilter, silent_since: int | None, held: str, saga
         asked.append((has(only.flag), ()))
     if only.in_flight:
         asked.append(("at_rest = 0", ()))
-    if only.troubled:
+    if only.needs_attention:
         stuck = f"at_rest = 0 AND quiet_since < ? AND {NOT_HELD.format('?')}"
         asked.append((f"(urgent = 1 OR {stuck})", silent))
     if only.state:
         asked.append(("state = ?", (only.state,)))
-    if only.saga and not (only.flag or only.in_flight or only.troubled):
+    if only.saga and not (only.flag or only.in_flight or only.needs_attention):
         asked.append((OF_SAGA, (only.saga,)))
     else:
         asked.append((AMONG_SAGAS, (json.dumps(sagas),)))
@@ -208,21 +208,21 @@ def numbers_of(
     """The numbers of at most `limit` instances that match, starting at `place`."""
     if few:
         return _of_few(connection, wanted, only, place, limit)
-    terms, values = [wanted.condition, *only.terms], [*wanted.texts, *only.values]
+    clauses, values = [wanted.condition, *only.clauses], [*wanted.texts, *only.values]
     if is_indexed(connection):
         if wanted.match:
-            terms, values = ["search MATCH ?", *terms], [wanted.match, *values]
+            clauses, values = ["search MATCH ?", *clauses], [wanted.match, *values]
         else:
-            terms.append("search.rowid > (SELECT max(number) FROM instances) - ?")
+            clauses.append("search.rowid > (SELECT max(number) FROM instances) - ?")
             values.append(SHORT_LOOKS_AT)
     if place.number is not None:
-        terms.append(f"search.rowid {'>' if place.backwards else '<'} ?")
+        clauses.append(f"search.rowid {'>' if place.backwards else '<'} ?")
         values.append(place.number)
     # CROSS JOIN fixes the order of the tables: find by text, then look up by number.
     rising = "ASC" if place.backwards else "DESC"
     question = (
         "SELECT search.rowid FROM search CROSS JOIN instances ON instances.number = search.rowid"  # noqa: S608 - constants
-        f" WHERE {' AND '.join(terms)} ORDER BY search.rowid {rising} LIMIT ?"
+        f" WHERE {' AND '.join(clauses)} ORDER BY search.rowid {rising} LIMIT ?"
     )
     return [number for (number,) in connection.execute(question, (*values, limit))]
 
@@ -232,7 +232,7 @@ def _of_few(
 ) -> list[int]:
     question = (
         f"SELECT number FROM instances CROSS JOIN search ON search.rowid = number"  # noqa: S608 - as above
-        f" WHERE {' AND '.join([*only.terms, wanted.condition])}"
+        f" WHERE {' AND '.join([*only.clauses, wanted.condition])}"
     )
     rows = connection.execute(question, (*only.values, *wanted.texts))
     found = sorted((number for (number,) in rows), reverse=not place.backwards)

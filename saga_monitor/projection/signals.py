@@ -15,8 +15,8 @@ from saga_monitor.records.signatures import UNSIGNED
 
 # A client's event arrives within this time, or the client's clock is behind.
 LONGEST_UNDERWAY = dt.timedelta(minutes=1)
-# Foreign events may arrive without end; the newest are enough to find the sender.
-STRANGERS_KEPT = 1000
+# Untrusted events may arrive without end; the newest are enough to find the sender.
+UNTRUSTED_KEPT = 1000
 
 
 def keep(
@@ -27,7 +27,7 @@ def keep(
 ) -> None:
     """Saves the signs in `records`, within the caller's transaction. `known`: the events of their instances."""
     said = [record for record in records if isinstance(record, EventEntry)]
-    _keep_strangers(
+    _keep_untrusted(
         connection, [r for r in records if isinstance(r, IgnoredEntry) and r.why in {"untrusted", UNSIGNED}]
     )
     connection.executemany(
@@ -38,22 +38,22 @@ def keep(
     )
     last = {record.heard.service: record for record in said}
     connection.executemany(
-        "INSERT OR REPLACE INTO voices VALUES (?, ?, ?)",
+        "INSERT OR REPLACE INTO last_heard VALUES (?, ?, ?)",
         [(service, record.offset, instant(record.at)) for service, record in last.items()],
     )
 
 
-def _keep_strangers(connection: sqlite3.Connection, strangers: Sequence[IgnoredEntry]) -> None:
-    if not strangers:
+def _keep_untrusted(connection: sqlite3.Connection, events: Sequence[IgnoredEntry]) -> None:
+    if not events:
         return
     connection.executemany(
-        "INSERT OR IGNORE INTO strangers VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [(s.offset, s.exchange, s.type, s.source, s.saga, s.key, instant(s.at)) for s in strangers],
+        "INSERT OR IGNORE INTO untrusted_events VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(s.offset, s.exchange, s.type, s.source, s.saga, s.key, instant(s.at)) for s in events],
     )
     connection.execute(
-        'DELETE FROM strangers WHERE "offset" <= (SELECT "offset" FROM strangers ORDER BY "offset" DESC'
-        " LIMIT 1 OFFSET ?)",
-        (STRANGERS_KEPT,),
+        'DELETE FROM untrusted_events WHERE "offset" <='
+        ' (SELECT "offset" FROM untrusted_events ORDER BY "offset" DESC LIMIT 1 OFFSET ?)',
+        (UNTRUSTED_KEPT,),
     )
 
 

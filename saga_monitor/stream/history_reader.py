@@ -24,7 +24,7 @@ _SILENCES = 2
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which entries to tell: every event unless narrowed; `troubles`: retries, dead letters, bad entries too.
+    """Which entries to tell: every event unless narrowed; `everything`: retries, dead letters, bad entries too.
 
     An event of a type or version that the choreography does not know was said all the same.
     """
@@ -33,7 +33,7 @@ class Wanted:
     saga: str | None = None
     key: str | None = None
     since: dt.datetime | None = None
-    troubles: bool = False
+    everything: bool = False
 
     def takes(self, entry: HistoryEntry, record: Record) -> bool:
         if isinstance(record, EventEntry):
@@ -41,9 +41,9 @@ class Wanted:
         elif isinstance(record, IgnoredEntry) and record.why == UNKNOWN:
             told = self.type in {None, record.type}
         elif isinstance(record, IgnoredEntry):
-            told = self.troubles and self.type is None
+            told = self.everything and self.type is None
         else:
-            told = self.troubles and self.type in {None, type_of(entry)}
+            told = self.everything and self.type in {None, type_of(entry)}
         return told and self.saga in {None, record.saga} and self.key in {None, record.key or None}
 
 

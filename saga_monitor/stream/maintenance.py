@@ -37,14 +37,14 @@ async def keep_current(opening: OpenHistory, store: Store, listener: ReadingList
             await asyncio.sleep(DATABASE_SECONDS)
 
 
-async def prune_periodically(store: Store, terms: Thresholds) -> None:
+async def prune_periodically(store: Store, thresholds: Thresholds) -> None:
     """Prunes now and every ten minutes, while this process is the file's writer.
 
     Tries again later when the file cannot be written.
     """
     while True:
         try:
-            pages = _pages(store, terms, dt.datetime.now(dt.UTC)) if store.writes else iter(())
+            pages = _pages(store, thresholds, dt.datetime.now(dt.UTC)) if store.writes else iter(())
             more = True
             while more:
                 more = await run_in_thread(next, pages, _END) is not _END
@@ -53,21 +53,21 @@ async def prune_periodically(store: Store, terms: Thresholds) -> None:
             await asyncio.sleep(DATABASE_SECONDS)
 
 
-def prune(store: Store, terms: Thresholds, now: dt.datetime) -> None:
-    """Forgets instances that ended over `terms.keep` ago and keys that did not begin within `terms.longest`."""
-    for _ in _pages(store, terms, now):
+def prune(store: Store, thresholds: Thresholds, now: dt.datetime) -> None:
+    """Forgets instances that ended longer ago than `keep`, and keys that did not begin within `longest`."""
+    for _ in _pages(store, thresholds, now):
         pass
 
 
-def _pages(store: Store, terms: Thresholds, now: dt.datetime) -> Iterator[None]:
+def _pages(store: Store, thresholds: Thresholds, now: dt.datetime) -> Iterator[None]:
     """Prunes page by page, each in a transaction."""
     more = True
     while more:
         with store.transaction() as connection:
-            more = forget_never_begun(connection, store.sagas, now - terms.longest)
+            more = forget_never_begun(connection, store.sagas, now - thresholds.longest)
         yield
     after: int | None = -1
     while after is not None:
         with store.transaction() as connection:
-            after = forget_ended(connection, store.sagas, now - terms.keep, after)
+            after = forget_ended(connection, store.sagas, now - thresholds.keep, after)
         yield

@@ -59,7 +59,7 @@ def judge_now(
     queries: Queries,
     status: BrokerStatus | None,
     freshness: Freshness,
-    terms: Thresholds,
+    thresholds: Thresholds,
     saga: str | None = None,
 ) -> Judgement:
     """The anomalies by the file and by `status`, which must be older than the last reading of the history.
@@ -67,8 +67,8 @@ def judge_now(
     `saga`: only those of that saga, and those of no saga.
     """
     now = dt.datetime.now(dt.UTC)
-    judged = of_saga(anomalies_of(queries, status, now, terms), saga)
-    in_time = within_usual_time(queries.totals(now, saga=saga).stuck, judged, now, terms.stuck_after)
+    judged = of_saga(anomalies_of(queries, status, now, thresholds), saga)
+    in_time = within_usual_time(queries.totals(now, saga=saga).stuck, judged, now, thresholds.stuck_after)
     blind = blind_spots(answered=status is not None, fresh=freshness.fresh, as_of=freshness.as_of, now=now)
     return Judgement([*blind, *judged], in_time)
 

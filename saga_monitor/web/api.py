@@ -71,7 +71,7 @@ class Api:
                 if found := mentions(reader, instance.key, instance.saga):
                     return JSONResponse(mentions_json(sagas, instance.saga, instance.key, found))
                 raise HTTPException(404, f"No {choreography.noun[0]} {instance.key} in the history.")
-            never_begun = report.without_beginning(summary, choreography, now, self._context.terms.deadline)
+            never_begun = report.without_beginning(summary, choreography, now, self._context.thresholds.deadline)
             events, letters = reader.events(instance), reader.dead_letters(instance)
         return JSONResponse(report.detail(summary, sagas, events, letters, never_begun=never_begun))
 

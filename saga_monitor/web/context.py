@@ -36,10 +36,10 @@ class WebContext:
         updates: LiveUpdates,
         archive: RawEventReader,
         watch: ViewSource,
-        terms: Thresholds,
+        thresholds: Thresholds,
     ) -> None:
         self.sagas, self.readers, self.updates, self.archive = sagas, readers, updates, archive
-        self.terms = terms
+        self.thresholds = thresholds
         self.roles = {name: EventRoles(saga) for name, saga in sagas.by_name.items()}
         self._watch = watch
         self._templates = environment(sagas)

@@ -26,7 +26,7 @@ class DeadLetterPages:
 
     def page(self, request: Request) -> Response:
         known(request.query_params, ())
-        now, sagas, program = dt.datetime.now(dt.UTC), self._context.sagas, self._context.terms.command
+        now, sagas, program = dt.datetime.now(dt.UTC), self._context.sagas, self._context.thresholds.command
         with self._context.readers.reader() as reader:
             letter = requested_dead_letter(request, reader)
             instance = dead_letters.instance_of(reader, letter, now)
@@ -47,7 +47,7 @@ class DeadLetterPages:
 
     def api(self, request: Request) -> Response:
         known(request.query_params, ())
-        now, sagas, program = dt.datetime.now(dt.UTC), self._context.sagas, self._context.terms.command
+        now, sagas, program = dt.datetime.now(dt.UTC), self._context.sagas, self._context.thresholds.command
         with self._context.readers.reader() as reader:
             letter = requested_dead_letter(request, reader)
             instance = dead_letters.instance_of(reader, letter, now)

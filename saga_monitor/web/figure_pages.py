@@ -41,7 +41,7 @@ class FigurePages:
                 letters=reader.newest_dead_letters(DEAD_LETTERS_SHOWN, saga=saga or None),
                 faults=letter_faults(reader, saga or None),
                 judged=LETTERS_JUDGED,
-                program=self._context.terms.command,
+                program=self._context.thresholds.command,
             )
 
     def charts(self, request: Request) -> Response:

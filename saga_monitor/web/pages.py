@@ -110,7 +110,7 @@ class Pages:
             of=choreography.noun[0],
             orchestrator=choreography.orchestrator,
             whole_time=narrative.whole_time(summary, now),
-            headline=narrative.headline(summary, choreography, now, context.terms.deadline),
+            headline=narrative.headline(summary, choreography, now, context.thresholds.deadline),
             reason=narrative.reason(entries),
             reason_by=narrative.reason_by(entries),
             step_words={step.step: narrative.step_word(summary, step, choreography) for step in summary.steps},
@@ -118,7 +118,7 @@ class Pages:
             compensation=compensation(summary, choreography, entries),
             timeline_entries=entries,
             drawings=[diagram.of_instance(roles, entries, size, summary.at_rest) for size in sizes],
-            anomalies=anomalies_of_instance(reader, instance, context.view.status, now, context.terms),
+            anomalies=anomalies_of_instance(reader, instance, context.view.status, now, context.thresholds),
         )
 
     async def raw(self, request: Request) -> Response:

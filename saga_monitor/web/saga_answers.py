@@ -87,7 +87,7 @@ class SagaAnswers:
             if summary is not None and has_beginning(summary.state):
                 return _answer(reader, summary)
             standing = self._context.standing(reader, now)
-        deadline = self._context.terms.deadline
+        deadline = self._context.thresholds.deadline
         words = report.without_beginning(summary, choreography, now, deadline) if summary else None
         line = f"{instance.key}: {words}" if words else f"No {choreography.noun[0]} {instance.key} in the history"
         return f"{line}." if standing.ready else f"{line}; the monitor is not up to date ({standing.word})."

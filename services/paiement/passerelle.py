@@ -5,7 +5,7 @@ Over HTTP a gateway answers two requests, both idempotent by key:
     PUT    /debits/KEY   {"client_id", "montant"}   200 {"acceptee": true}, or {"acceptee": false, "raison"}
     DELETE /debits/KEY                              204; a debit with this key is refused from then on
 
-After any other answer, or none in time, the outcome is unknown; the runtime asks again with the same key.
+After any other answer, or none in time, the outcome is unknown; the engine asks again with the same key.
 """
 
 import asyncio

@@ -20,7 +20,7 @@ def test_a_worker_waits_for_postgresql_at_its_start_and_later(stopped_saga: Saga
         server.kill()
         saga.settings["database_url"] = server.url("{service}")
         worker = saga.start(*SERVICES)
-        until(lambda: bool(worker.logged("database.away")), "it is logged")
+        until(lambda: bool(worker.logged("database.unavailable")), "it is logged")
         assert worker.exit_code is None
         server.start()
         worker.await_ready()
@@ -29,7 +29,7 @@ def test_a_worker_waits_for_postgresql_at_its_start_and_later(stopped_saga: Saga
 
         server.kill()
         orders = [saga.order(quantite=1, montant=1) for _ in range(5)]
-        until(lambda: bool(worker.logged("database.troubled")), "the trouble is logged")
+        until(lambda: bool(worker.logged("database.unavailable")), "the trouble is logged")
         server.start()
         for order in orders:
             saga.await_events(order, "commande.creee", repeated=True)

@@ -34,7 +34,7 @@ SESSIONS = 3
 # A message that returns to its queue a third time is dead-lettered.
 DELIVERY_LIMIT = 2
 SHORT = "worker.short_of_resources"
-AGAIN = "worker.had_resources_again"
+AGAIN = "worker.resources_recovered"
 
 
 def no_message_pays(saga: SagaFixture) -> bool:
@@ -93,10 +93,10 @@ def reset_connections(proxy: Proxy) -> None:
 
 def lose_session(proxy: Proxy, worker: Worker) -> None:
     """Close the worker's session, or the one it is about to open, and wait until it waits in a new one."""
-    lost, before = len(worker.logged("session.lost")), len(worker.logged("database.troubled"))
+    lost, before = len(worker.logged("session.lost")), len(worker.logged("database.unavailable"))
     reset_connections(proxy)
     until(lambda: len(worker.logged("session.lost")) > lost, "the loss is logged")
-    until(lambda: len(worker.logged("database.troubled")) > before + 1, "it waits in another session")
+    until(lambda: len(worker.logged("database.unavailable")) > before + 1, "it waits in another session")
 
 
 @pytest.mark.parametrize("fault", [read_only, full_disk])
@@ -114,7 +114,7 @@ def test_a_worker_whose_database_does_not_take_its_work_takes_no_deliveries(
         lower = saga.management.policy(r"^stock\.inbox$", **{"delivery-limit": DELIVERY_LIMIT})
         with lower, fault(postgres, database):
             orders = [saga.order(quantite=1, montant=1) for _ in range(5)]
-            until(lambda: bool(stock.logged("database.troubled")), "the trouble is logged")
+            until(lambda: bool(stock.logged("database.unavailable")), "the trouble is logged")
             for _ in range(DELIVERY_LIMIT + SESSIONS):
                 lose_session(proxy, stock)
                 until(lambda: saga.foreign_client.count("stock.inbox") == 5, "its deliveries were returned")

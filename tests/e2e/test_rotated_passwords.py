@@ -46,7 +46,7 @@ def test_a_worker_takes_the_new_password_from_its_file(
         saga.subscription = saga.foreign_client.subscribe("commande.events")
         saga.await_events(saga.order(), "commande.creee")
         assert "4711" not in worker.output()
-        assert worker.logged("secret.read_again")[0]["setting"] == "SAGA_AMQP_URL_FILE"
+        assert worker.logged("secret.reloaded")[0]["setting"] == "SAGA_AMQP_URL_FILE"
 
 
 def test_a_worker_whose_password_stays_refused_ends_and_says_why(
@@ -86,7 +86,7 @@ def test_a_password_of_postgresql_is_read_again_or_ends_the_worker(
         if in_file:
             until(lambda: saga.foreign_client.count("paiement.inbox") == 1, "it is carried out")
             assert worker.exit_code is None
-            assert worker.logged("secret.read_again")[0]["setting"] == "SAGA_DATABASE_URL_FILE"
+            assert worker.logged("secret.reloaded")[0]["setting"] == "SAGA_DATABASE_URL_FILE"
         else:
             until(lambda: worker.exit_code is not None, "it ends", within_seconds=150)
             assert worker.exit_code == 2
@@ -114,7 +114,7 @@ def test_a_password_changed_at_a_pooler_is_read_again_or_ends_the_worker(
             saga.order()
             until(lambda: saga.foreign_client.count("paiement.inbox") == 1, "it is carried out")
             assert worker.exit_code is None
-            assert worker.logged("secret.read_again")[0]["setting"] == "SAGA_DATABASE_URL_FILE"
+            assert worker.logged("secret.reloaded")[0]["setting"] == "SAGA_DATABASE_URL_FILE"
         else:
             until(lambda: worker.exit_code is not None, "it ends", within_seconds=150)
             assert worker.exit_code == 2
@@ -134,10 +134,10 @@ def test_a_server_that_stays_away_behind_its_pooler_ends_no_worker(stopped_saga:
         server.kill()
         saga.order()
         # Longer than a refused login may be refused; the pooler refuses at each try.
-        until(lambda: len(worker.logged("database.troubled")) >= 2, "it has trouble")
-        first = worker.logged("database.troubled")[0]["timestamp"]
+        until(lambda: len(worker.logged("database.unavailable")) >= 2, "it has trouble")
+        first = worker.logged("database.unavailable")[0]["timestamp"]
         until(
-            lambda: seconds_between(first, worker.logged("database.troubled")[-1]["timestamp"]) > 75,
+            lambda: seconds_between(first, worker.logged("database.unavailable")[-1]["timestamp"]) > 75,
             "it has tried for longer than a login may be refused",
             within_seconds=150,
         )

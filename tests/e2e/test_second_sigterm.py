@@ -25,7 +25,7 @@ def test_a_second_sigterm_ends_a_worker_at_once_and_loses_nothing(stopped_saga: 
     # was obeyed (a quorum queue counts a cancelled consumer while it has deliveries in hand).
     until(lambda: signal_again(slow), "it has left")
     assert slow.exit_code == 1
-    assert slow.logged("worker.left_at_once")
+    assert slow.logged("worker.forced_exit")
     assert "Traceback" not in slow.output()
     saga.start("paiement").await_ready()
     saga.await_events(order, "commande.creee")

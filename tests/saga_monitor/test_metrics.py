@@ -175,7 +175,7 @@ async def test_the_view_is_counted_whole_though_some_are_looked_at(
     found = scraped(monitor, watcher)
     assert len(watcher.view.anomalies) == 10
     assert found["saga_instances_stuck{reason=no_consumer,saga=commande}"] == 19
-    assert found["saga_instances_stuck{reason=held,saga=commande}"] == 1
+    assert found["saga_instances_stuck{reason=unresponsive,saga=commande}"] == 1
     assert found["saga_anomalies{kind=stuck,saga=commande}"] == 20
     assert found["saga_anomalies{kind=dead_letter,saga=}"] == 20
 

@@ -69,7 +69,7 @@ async def test_a_history_with_other_bounds_keeps_them_and_is_accepted(
         async with open_session(other, "stock", APP.topology(other)) as session:
             await session.consume()
             assert await session.is_consuming()
-    assert [line["event"] for line in logs] == ["history.has_other_bounds"]
+    assert [line["event"] for line in logs] == ["history.retention_differs"]
     assert management.queue("saga.history")["arguments"]["x-max-age"] == "7D"
 
 

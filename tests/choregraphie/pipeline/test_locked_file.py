@@ -40,5 +40,5 @@ async def test_the_event_loop_goes_on_while_a_transaction_waits_for_the_lock(
             other.rollback()
             await until(lambda: run.session.acked[-1] == locked)
         other.close()
-        assert "database.troubled" not in [line["event"] for line in logs]
+        assert "database.unavailable" not in [line["event"] for line in logs]
         await run.stop()

@@ -69,7 +69,7 @@ async def test_a_call_that_fails_for_lack_of_resources_is_no_try(settings: Setti
     events = [
         line["event"] for line in logs if line["event"].startswith("worker.") and "resources" in line["event"]
     ]
-    assert events == ["worker.short_of_resources", "worker.had_resources_again"]
+    assert events == ["worker.short_of_resources", "worker.resources_recovered"]
 
 
 async def test_a_name_that_is_not_resolved_for_lack_of_descriptors_is_no_try(settings: Settings) -> None:

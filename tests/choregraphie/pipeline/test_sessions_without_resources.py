@@ -157,4 +157,4 @@ async def test_a_session_that_ends_for_lack_of_resources_is_followed_by_another(
         async with supervised(ready, opening) as sessions:
             await until(lambda: consuming(sessions))
     events = [line["event"] for line in logs if "resources" in line["event"]]
-    assert events == ["worker.short_of_resources", "worker.had_resources_again"]
+    assert events == ["worker.short_of_resources", "worker.resources_recovered"]

@@ -136,7 +136,7 @@ OTHERS: dict[str, tuple[Callable[[], BaseException], Party]] = {
     "a bug": (lambda: TypeError("x"), Party.MESSAGE),
     "an assertion": (AssertionError, Party.MESSAGE),
     "a recursion": (RecursionError, Party.MESSAGE),
-    "an error of the runtime": (lambda: raised(lambda: iter([]).__next__()), Party.MESSAGE),
+    "an error of the engine": (lambda: raised(lambda: iter([]).__next__()), Party.MESSAGE),
     "a value that PostgreSQL refuses": (psycopg.errors.NumericValueOutOfRange, Party.MESSAGE),
     "nobody listens": (ConnectionRefusedError, Party.OUTSIDE),
     "it hung up": (ConnectionResetError, Party.OUTSIDE),

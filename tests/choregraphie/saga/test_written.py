@@ -1,4 +1,4 @@
-"""An event that the runtime says has the bytes of its envelope, whatever its texts and its time are."""
+"""An event that the engine says has the bytes of its envelope, whatever its texts and its time are."""
 
 import datetime as dt
 import json

@@ -94,7 +94,7 @@ def silent_after_a_confirmation(patch: pytest.MonkeyPatch) -> None:
     handler = _line(notification.REACTIONS, notification.prevenir)
     patch.setitem(handler, "call", envoyer)
     patch.setitem(handler, "do", prevenir)
-    # The runtime rejects an undoing without an answer; this guard is removed as well.
+    # The engine rejects an undoing without an answer; this guard is removed as well.
     patch.setattr("choregraphie.storage.batch._check_undoing", lambda handler, tx, said: None)
 
 

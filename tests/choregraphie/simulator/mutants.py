@@ -1,4 +1,4 @@
-"""Mutants of the runtime and the services: one guard removed in each. The simulation must detect every one."""
+"""Mutants of the engine and the services: one guard removed in each. The simulation must detect every one."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def silent_when_nothing_to_undo(patch: pytest.MonkeyPatch) -> None:
     handler = next(handler for handler in stock.REACTIONS if handler.do is stock.liberer)
     had = lambda heard, tx: tx.find(Reservation, heard.commande_id) is not None  # noqa: E731
     patch.setitem(handler.__dict__, "do", quiet(handler.do, had))
-    # The runtime rejects an undoing without an answer; this guard is removed as well.
+    # The engine rejects an undoing without an answer; this guard is removed as well.
     patch.setattr("choregraphie.storage.batch._check_undoing", lambda handler, tx, said: None)
 
 

@@ -1,4 +1,4 @@
-"""The parts of a delivery and of a history entry that runtime and monitor rely on, from either broker."""
+"""The parts of a delivery and of a history entry that engine and monitor rely on, from either broker."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class Script:
             self._again(dlx(held.service), held.key, place, keep=keep)
 
     def _again(self, exchange: str, key: str, place: int, *, keep: bool, life_ms: int | None = None) -> None:
-        """Publish it again with our headers, as the runtime does, or with all headers; then acknowledge it."""
+        """Publish it again with our headers, as the engine does, or with all headers; then acknowledge it."""
         held = self._held[place % len(self._held)]
         new = {
             ATTEMPT_HEADER: self._said,

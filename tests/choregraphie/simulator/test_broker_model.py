@@ -117,7 +117,7 @@ CRASH_LOOP: list[Step] = [STOCK, ORDER, *[("settle", "requeue", 0)] * (LIMIT + 1
     declared=("stock", HISTORY),
     script=[*CRASH_LOOP, ("take", "stock"), ("lose", OPERATOR), ("take", "stock"), ("redrive", 0, False)],
 )
-# Retried, as the runtime does and with every header; then dead-lettered by a service.
+# Retried, as the engine does and with every header; then dead-lettered by a service.
 @example(
     declared=("stock", HISTORY), script=[STOCK, ORDER, ("retry", 0, False), ("retry", 0, True), ("bury", 0, False)]
 )

@@ -1,7 +1,7 @@
 """A removed guard is detected with the seed recorded here; with the guard, the same seed has no violation.
 
 Each seed is the first from 0 on that detects the mutant, with so many orders per run: it takes that many runs. A
-change of the runtime shifts what happens when; search for the seed again then.
+change of the engine shifts what happens when; search for the seed again then.
 """
 
 from __future__ import annotations

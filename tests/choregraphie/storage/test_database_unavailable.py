@@ -140,7 +140,7 @@ async def test_no_delivery_is_retried_or_dead_lettered_and_all_are_handled_after
         with capture_logs() as logs:
             with trouble(at_work):
                 tags = [at_work.session.deliver(order(f"C-{number}")) for number in range(MANY)]
-                await until(lambda: any(line["event"] == "database.troubled" for line in logs))
+                await until(lambda: any(line["event"] == "database.unavailable" for line in logs))
                 assert at_work.session.published == []
                 assert at_work.session.acked == at_work.session.requeued == []
             await until(lambda: sorted(at_work.session.acked) == tags)

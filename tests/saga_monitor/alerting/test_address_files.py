@@ -105,6 +105,6 @@ async def test_apprise_addresses_that_cannot_be_used_leave_the_old_ones(
                 await until(lambda: opened.counts["apprise", "failed_tries"] >= 2)
     assert set(paths) == {"/first"}
     said = capsys.readouterr().out
-    assert "secret.not_read_again" in said
+    assert "secret.reload_failed" in said
     assert "SAGA_ALERT_APPRISE" in said
     assert "hush" not in said

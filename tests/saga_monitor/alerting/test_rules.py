@@ -25,7 +25,7 @@ MINUTE = dt.timedelta(minutes=1)
 
 
 def anomaly(
-    order: str = "CMD-1", kind: Kind = Kind.STUCK, service: str = "stock", reason: str = "held"
+    order: str = "CMD-1", kind: Kind = Kind.STUCK, service: str = "stock", reason: str = "unresponsive"
 ) -> Anomaly:
     return Anomaly(kind, *order_with(order), service, START, reason, f"{order} waits")
 
@@ -49,7 +49,7 @@ def told(
 
 def test_many_orders_with_one_anomaly_are_one_alert() -> None:
     (alert,) = alerts(*(anomaly(f"CMD-{n}") for n in range(900))).values()
-    assert (alert.count, len(alert.instances), alert.key) == (900, 5, "stuck/stock/held")
+    assert (alert.count, len(alert.instances), alert.key) == (900, 5, "stuck/stock/unresponsive")
     assert len(alerts(anomaly(), anomaly(service="paiement"), anomaly(reason="no_consumer"))) == 3
 
 
@@ -74,7 +74,7 @@ def test_a_contradiction_expires() -> None:
 
 def test_an_alert_is_opened_once_repeated_seldom_and_closed_when_over(store: AlertStore) -> None:
     found = alerts(anomaly())
-    key = "stuck/stock/held"
+    key = "stuck/stock/unresponsive"
     assert told(store, found, START) == [(Status.OPENED, key)]
     assert told(store, found, START + MINUTE) == []
     assert told(store, found, START + HOUR) == [(Status.REPEATED, key)]
@@ -99,14 +99,14 @@ def test_a_restart_and_a_second_monitor_send_no_second_notice(store: AlertStore,
         other = AlertStore(tmp_path / "monitor.sqlite3")
         assert told(other, found, START + MINUTE) == []
         other.close()
-    assert told(store, {}, START + 5 * MINUTE) == [(Status.CLOSED, "stuck/stock/held")]
+    assert told(store, {}, START + 5 * MINUTE) == [(Status.CLOSED, "stuck/stock/unresponsive")]
 
 
 def test_an_alert_that_grows_a_thousandfold_is_repeated_at_once(store: AlertStore) -> None:
     def shown_timeline(count: int) -> dict[str, Alert]:
         return alerts(*(anomaly(f"CMD-{n}") for n in range(count)))
 
-    key = "stuck/stock/held"
+    key = "stuck/stock/unresponsive"
     told(store, shown_timeline(1), START)
     assert told(store, shown_timeline(9), START + MINUTE) == []
     assert told(store, shown_timeline(1001), START + 2 * MINUTE) == [(Status.REPEATED, key)]
@@ -117,35 +117,35 @@ def test_an_alert_that_grows_a_thousandfold_is_repeated_at_once(store: AlertStor
 def test_an_alert_of_a_kind_that_was_not_judged_keeps_its_state(store: AlertStore) -> None:
     stuck, contradiction = anomaly(), anomaly(kind=Kind.CONTRADICTION, reason="said_twice")
     told(store, alerts(stuck, contradiction), START)
-    blind = judged_kinds(abreast=True, asked=False)
+    blind = judged_kinds(caught_up=True, asked=False)
     others = alerts(anomaly(reason="unknown"), anomaly(kind=Kind.DEAD_LETTER, reason="invalid"))
     for minute in range(1, 90, 5):
         kinds = [key for _, key in told(store, others, START + minute * MINUTE, blind)]
         assert kinds == (["contradiction/stock/said_twice"] if minute == 1 else [])
-    assert told(store, alerts(stuck), START + 89 * MINUTE) == [(Status.REPEATED, "stuck/stock/held")]
-    assert told(store, {}, START + 90 * MINUTE) == [(Status.CLOSED, "stuck/stock/held")]
+    assert told(store, alerts(stuck), START + 89 * MINUTE) == [(Status.REPEATED, "stuck/stock/unresponsive")]
+    assert told(store, {}, START + 90 * MINUTE) == [(Status.CLOSED, "stuck/stock/unresponsive")]
 
 
 def test_a_monitor_that_is_behind_only_reports_that() -> None:
-    assert judged_kinds(abreast=False, asked=True) == {Kind.BLIND}
+    assert judged_kinds(caught_up=False, asked=True) == {Kind.BLIND}
 
 
 def test_a_notice_keeps_its_id_from_the_opening_to_the_closing(store: AlertStore) -> None:
     (opened,) = store.update(alerts(anomaly()), START, HOUR)
     (closed,) = store.update({}, START + HOUR, HOUR)
     assert (
-        opened.as_json(SAGAS)["id"] == closed.as_json(SAGAS)["id"] == "stuck/stock/held@2024-11-22T18:47:00.000Z"
+        opened.as_json(SAGAS)["id"] == closed.as_json(SAGAS)["id"] == "stuck/stock/unresponsive@2024-11-22T18:47:00.000Z"
     )
     assert closed.alert == opened.alert
     assert json.loads(json.dumps(opened.as_json(SAGAS))) == {
-        "id": "stuck/stock/held@2024-11-22T18:47:00.000Z",
+        "id": "stuck/stock/unresponsive@2024-11-22T18:47:00.000Z",
         "status": "opened",
         "at": "2024-11-22T18:47:00.000Z",
         "opened_at": "2024-11-22T18:47:00.000Z",
         "severity": "warning",
         "kind": "stuck",
         "service": "stock",
-        "reason": "held",
+        "reason": "unresponsive",
         "count": 1,
         "orders": ["CMD-1"],
         "instances": [{"saga": "commande", "key": "CMD-1"}],

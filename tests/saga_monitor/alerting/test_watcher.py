@@ -43,7 +43,7 @@ async def test_a_failure_in_judging_is_logged_and_the_next_check_judges(
     with capture_logs() as logs, monkeypatch.context() as broken:
         broken.setattr(watcher_module, "anomalies_of", lambda *_: 1 / 0)
         await watcher.check(None)
-    assert [line["event"] for line in logs] == ["watcher.failed"]
+    assert [line["event"] for line in logs] == ["anomaly_check.failed"]
     await watcher.check(None)
     assert len(watcher.view.anomalies) == 1
     watcher.close()
@@ -62,7 +62,7 @@ async def test_a_file_that_is_locked_for_too_long_is_logged_and_tried_again(
         await watcher.check(broker())
         other.close()
         await watcher.check(broker())
-    assert [line["event"] for line in logs] == ["watcher.hindered", "alert.opened"]
+    assert [line["event"] for line in logs] == ["anomaly_check.database_unavailable", "alert.opened"]
     watcher.close()
 
 
@@ -90,10 +90,10 @@ class ClockedMonitor:
         self.monitor.store.caught_up(self.now)
 
     async def check(
-        self, answers: BrokerStatus | None, *, after_seconds: int = 10, abreast: bool = True
+        self, answers: BrokerStatus | None, *, after_seconds: int = 10, caught_up: bool = True
     ) -> list[str]:
         self.now += dt.timedelta(seconds=after_seconds)
-        if abreast:
+        if caught_up:
             self.monitor.store.caught_up(self.now)
         with capture_logs() as logs:
             await self.watcher.check(answers, self.now)
@@ -124,7 +124,7 @@ async def test_a_short_loss_of_the_broker_opens_and_closes_nothing(
     assert sorted(await clocked_monitor.check(broker(), after_seconds=60)) == [
         "alert.closed dead_letter unreadable",
         "alert.closed stuck no_consumer",
-        "alert.opened stuck held",
+        "alert.opened stuck unresponsive",
     ]
 
 
@@ -133,8 +133,8 @@ async def test_a_monitor_without_answers_reports_that_it_is_blind(
 ) -> None:
     stream.publish("CMD-1", HELD)
     await clocked_monitor.read(stream)
-    assert await clocked_monitor.check(broker()) == ["alert.opened stuck held"]
-    told = [line for _ in range(12) for line in await clocked_monitor.check(None, abreast=False)]
+    assert await clocked_monitor.check(broker()) == ["alert.opened stuck unresponsive"]
+    told = [line for _ in range(12) for line in await clocked_monitor.check(None, caught_up=False)]
     assert told == ["alert.opened blind no_answer"]
     kinds = [anomaly.kind for anomaly in clocked_monitor.watcher.view.anomalies]
     assert kinds == ["blind", "stuck"]
@@ -151,9 +151,11 @@ async def test_a_monitor_that_stays_behind_is_blind_too(stream: Stream, clocked_
     await clocked_monitor.read(stream)
     ahead = replace(broker(), last_offset=500)
     clocked_monitor.now += dt.timedelta(hours=1)
-    told = [line for _ in range(8) for line in await clocked_monitor.check(ahead, after_seconds=60, abreast=False)]
+    told = [
+        line for _ in range(8) for line in await clocked_monitor.check(ahead, after_seconds=60, caught_up=False)
+    ]
     assert told == ["alert.opened blind behind"]
     assert await clocked_monitor.check(broker(), after_seconds=30) == [
-        "alert.opened stuck held",
+        "alert.opened stuck unresponsive",
         "alert.closed blind behind",
     ]

@@ -32,7 +32,7 @@ HOSTILE = ["[bold red]x[/]", "[/]", "\u061c2J\u200fgnp", "é" * 90, ":smile:", "
 SIZES = [(80, 24), (120, 40), (200, 10), (40, 8)]
 
 
-def board(monitor: Monitor, *anomalies: Anomaly) -> ConsoleApp:
+def console_app(monitor: Monitor, *anomalies: Anomaly) -> ConsoleApp:
     status = ConsoleStatus(anomalies=anomalies, judged_at=dt.datetime.now(dt.UTC))
     status.link("live")
     return ConsoleApp(SnapshotReader(monitor.queries), status)
@@ -62,8 +62,8 @@ async def test_it_fits_its_terminal_whatever_it_shows(
         stream.publish(name, HELD)
     stream.set_aside("paiement", event_bytes("CMD-0003", HELD[1]))
     await monitor.read(stream)
-    app = board(
-        monitor, Anomaly(Kind.STUCK, *order_with("CMD-1"), "stock", START, "held", "a long sentence " * 20)
+    app = console_app(
+        monitor, Anomaly(Kind.STUCK, *order_with("CMD-1"), "stock", START, "unresponsive", "a long sentence " * 20)
     )
     app.status.link("broker away", "connection refused " * 20)
     async with on_terminal(app, width, height):
@@ -81,9 +81,11 @@ async def test_it_tells_what_matters_at_80_by_24(stream: Stream, monitor: Monito
     stream.set_aside("commande", event_bytes("CMD-LOST", PAID[2]), None)
     stream.publish("CMD-NOW", HELD, dt.datetime.now(dt.UTC))
     await monitor.read(stream)
-    app = board(
+    app = console_app(
         monitor,
-        Anomaly(Kind.STUCK, *order_with("CMD-LATE"), "paiement", START, "held", "CMD-LATE waits for paiement"),
+        Anomaly(
+            Kind.STUCK, *order_with("CMD-LATE"), "paiement", START, "unresponsive", "CMD-LATE waits for paiement"
+        ),
     )
     async with on_terminal(app, 80, 24):
         shown = screen_of(app)
@@ -105,7 +107,9 @@ async def test_hostile_ids_are_shown_and_not_obeyed(stream: Stream, monitor: Mon
     for name in HOSTILE:
         stream.publish(name, HELD)
     await monitor.read(stream)
-    app = board(monitor, Anomaly(Kind.STUCK, *order_with("[/]"), "stock", START, "held", "[red]x[/] \x1b[2J"))
+    app = console_app(
+        monitor, Anomaly(Kind.STUCK, *order_with("[/]"), "stock", START, "unresponsive", "[red]x[/] \x1b[2J")
+    )
     async with on_terminal(app, 200, 40) as pilot:
         shown = "".join(screen_of(app))
         for _ in HOSTILE:
@@ -123,7 +127,7 @@ async def test_hostile_ids_are_shown_and_not_obeyed(stream: Stream, monitor: Mon
 
 
 async def test_an_empty_history_has_a_screen(monitor: Monitor) -> None:
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("enter", "down", "f", "space", "a", "escape")
         await pilot.pause()
@@ -134,7 +138,7 @@ async def test_the_filter_goes_round_and_escape_leads_back(stream: Stream, monit
     stream.publish("CMD-DONE", CONFIRMED)
     stream.publish("CMD-OPEN", HELD)
     await monitor.read(stream)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("f")
         assert app.snapshots.filter == "in flight"
@@ -149,7 +153,7 @@ async def test_a_search_narrows_while_it_is_typed(stream: Stream, monitor: Monit
     for name in ("CMD-A1", "CMD-A2", "CMD-B1"):
         stream.publish(name, HELD)
     await monitor.read(stream)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("slash", *"CMD-A")
         assert "orders found by CMD-A · 2 shown" in "".join(screen_of(app))
@@ -166,7 +170,7 @@ async def test_a_timeline_is_a_tree_of_causes_with_what_went_wrong(stream: Strea
     stream.retry("paiement", event_bytes("CMD-1", HELD[1]))
     stream.set_aside("paiement", event_bytes("CMD-1", HELD[1]))
     await monitor.read(stream)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 100, 30) as pilot:
         await pilot.press("enter")
         await pilot.pause()
@@ -183,7 +187,7 @@ async def test_a_timeline_is_a_tree_of_causes_with_what_went_wrong(stream: Strea
 async def test_a_pause_holds_the_picture_while_the_reading_goes_on(stream: Stream, monitor: Monitor) -> None:
     stream.publish("CMD-1", HELD)
     await monitor.read(stream)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("space")
         stream.publish("CMD-2", HELD)
@@ -199,14 +203,14 @@ async def test_the_chosen_order_stays_chosen_when_others_come(stream: Stream, mo
     for name in ("CMD-1", "CMD-2", "CMD-3"):
         stream.publish(name, CONFIRMED)
     await monitor.read(stream)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("down")
         stream.publish("CMD-4", CONFIRMED)
         await monitor.read(stream)
         app.redraw()
         await pilot.pause()
-        assert app.board.cursor_row == 2
+        assert app.table.cursor_row == 2
         await pilot.press("enter")
         await pilot.pause()
         assert "CMD-2" in screen_of(app)[0]
@@ -215,7 +219,7 @@ async def test_the_chosen_order_stays_chosen_when_others_come(stream: Stream, mo
 async def test_it_follows_the_size_of_its_terminal(stream: Stream, monitor: Monitor) -> None:
     stream.publish("CMD-1", HELD)
     await monitor.read(stream)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 120, 30) as pilot:
         for width, height in SIZES:
             await pilot.resize_terminal(width, height)

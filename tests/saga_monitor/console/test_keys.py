@@ -13,7 +13,7 @@ from choregraphie.saga.topology import DETAIL_HEADER, REASON_HEADER, dlx
 from saga_monitor.console.overlays import TextScreen
 from saga_monitor.console.screens import InstanceScreen
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
-from tests.saga_monitor.console.test_app import board, on_terminal, screen_of
+from tests.saga_monitor.console.test_app import console_app, on_terminal, screen_of
 from tests.saga_monitor.console.test_terminal import terminal
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, SCENARIOS, START, Stream, event_bytes
 from tests.saga_monitor.test_live import channel, environment, publish
@@ -30,7 +30,7 @@ __all__ = ["channel", "environment"]
 
 
 def listed(app: ConsoleApp) -> list[str]:
-    return [str(app.board.get_row_at(row)[0]) for row in range(app.board.row_count)]
+    return [str(app.table.get_row_at(row)[0]) for row in range(app.table.row_count)]
 
 
 async def many(stream: Stream, monitor: Monitor) -> None:
@@ -44,7 +44,7 @@ async def many(stream: Stream, monitor: Monitor) -> None:
 @pytest.mark.parametrize("before", [["pagedown"], ["G"], ["end"], ["down", "j"], ["s", "pagedown"], ["f", "down"]])
 async def test_a_search_begins_at_its_first_match(stream: Stream, monitor: Monitor, before: list[str]) -> None:
     await many(stream, monitor)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press(*before, "slash", *"cmd-st")
         first = listed(app)[0]
@@ -57,34 +57,34 @@ async def test_a_search_begins_at_its_first_match(stream: Stream, monitor: Monit
 
 async def test_keys_move_as_people_expect(stream: Stream, monitor: Monitor) -> None:
     await many(stream, monitor)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         places = []
         for key in ("j", "j", "k", "G", "k", "g", "end", "home"):
             await pilot.press(key)
-            places.append(app.board.cursor_row)
+            places.append(app.table.cursor_row)
     assert places == [1, 2, 1, 62, 61, 0, 62, 0]
 
 
 async def test_what_was_chosen_stays_chosen_while_orders_come(stream: Stream, monitor: Monitor) -> None:
     await many(stream, monitor)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("down", "up")
-        chosen = app.board.chosen()
+        chosen = app.table.chosen()
         stream.publish("CMD-NEW", HELD, dt.datetime.now(dt.UTC))
         stream.set_aside("paiement", event_bytes("CMD-NEW", HELD[1]))
         await monitor.read(stream)
         app.redraw()
-        assert app.board.cursor_row == 1
-        assert app.board.chosen() == chosen
+        assert app.table.cursor_row == 1
+        assert app.table.chosen() == chosen
         await pilot.press("g")
-        assert app.board.chosen() == order_with("CMD-NEW")
+        assert app.table.chosen() == order_with("CMD-NEW")
 
 
 async def test_escape_clears_search_sorting_and_filter(stream: Stream, monitor: Monitor) -> None:
     await many(stream, monitor)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 100, 24) as pilot:
         await pilot.press("f", "s", "slash", *"CMD-1", "escape")
         assert "all orders · 63 shown " in "".join(screen_of(app))
@@ -96,7 +96,7 @@ async def test_escape_clears_search_sorting_and_filter(stream: Stream, monitor: 
     ("presses", "filtered", "found"),
     [
         (1, "in flight", 3),
-        (2, "troubled", 3),
+        (2, "needs attention", 3),
         (3, "NEW", 0),
         (4, "RUNNING", 3),
         (9, "UNKNOWN", 0),
@@ -109,7 +109,7 @@ async def test_a_filter_keeps_the_search(
     await many(stream, monitor)
     stream.publish("CMD-SILENT", HELD)
     await monitor.read(stream)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 100, 24) as pilot:
         await pilot.press("slash", *"stock", "enter", *["f"] * presses)
         assert f"{filtered} orders found by stock · {found} shown" in "".join(screen_of(app))
@@ -127,11 +127,11 @@ async def test_a_filter_keeps_the_search(
         (["escape", "j"], "", 1),
     ],
 )
-async def test_keys_right_after_the_search_are_the_boards(
+async def test_keys_right_after_the_search_are_the_tables(
     stream: Stream, monitor: Monitor, keys: list[str], search: str, row: int
 ) -> None:
     await many(stream, monitor)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         # All at once, as a terminal delivers what was typed while the program was busy.
         await pilot.press("slash")
@@ -139,15 +139,15 @@ async def test_keys_right_after_the_search_are_the_boards(
             app.post_message(Key("minus" if key == "-" else key, key if len(key) == 1 else None))
         await pilot.pause()
         assert app.snapshots.search == search
-        assert app.board.cursor_row == row
-        assert app.focused is app.board
+        assert app.table.cursor_row == row
+        assert app.focused is app.table
 
 
-async def test_of_very_many_orders_the_board_says_what_it_sorts(stream: Stream, monitor: Monitor) -> None:
+async def test_of_very_many_orders_the_table_says_what_it_sorts(stream: Stream, monitor: Monitor) -> None:
     for number in range(301):
         stream.publish(f"CMD-{number:03}", CONFIRMED[:1], START)
     await monitor.read(stream)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         assert "all orders · the first 300 shown " in "".join(screen_of(app))
         await pilot.press("s")
@@ -156,11 +156,11 @@ async def test_of_very_many_orders_the_board_says_what_it_sorts(stream: Stream, 
         assert "orders found by cmd-00 · 10 shown · by order ▲ " in "".join(screen_of(app))
 
 
-async def test_the_board_is_sorted_by_each_column_both_ways(stream: Stream, monitor: Monitor) -> None:
+async def test_the_table_is_sorted_by_each_column_both_ways(stream: Stream, monitor: Monitor) -> None:
     for name, lines in (("b", SCENARIOS["created"]), ("A", SCENARIOS["refused by stock"]), ("c", HELD)):
         stream.publish(name, lines)
     await monitor.read(stream)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 100, 24) as pilot:
         assert listed(app)[0] == "c"
         found = {}
@@ -181,7 +181,7 @@ async def test_the_board_is_sorted_by_each_column_both_ways(stream: Stream, moni
 
 
 async def test_the_help_names_every_key(monitor: Monitor) -> None:
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 100, 30) as pilot:
         await pilot.press("question_mark")
         await pilot.pause()
@@ -205,7 +205,7 @@ async def test_an_anomaly_without_an_order_opens_its_message(
     offset = refused(stream, body)
     await monitor.read(stream)
     one = Anomaly(Kind.DEAD_LETTER, SAGA, key, "stock", START, "invalid", "it was set aside", letter=offset)
-    app = board(monitor, one)
+    app = console_app(monitor, one)
     async with on_terminal(app, 100, 40) as pilot:
         await pilot.press("a", "enter")
         await pilot.pause()
@@ -225,7 +225,7 @@ async def test_an_anomaly_opens_its_order_or_says_itself(
 ) -> None:
     stream.publish("CMD-1", HELD)
     await monitor.read(stream)
-    app = board(
+    app = console_app(
         monitor, Anomaly(Kind.CLOCK_SKEW, SAGA, key, "stock", START, "against_client", "the clocks differ")
     )
     async with on_terminal(app, 100, 40) as pilot:
@@ -239,7 +239,7 @@ async def test_a_dead_letter_of_an_order_opens_from_its_timeline(stream: Stream,
     stream.publish("CMD-1", HELD)
     stream.set_aside("paiement", event_bytes("CMD-1", HELD[1]))
     await monitor.read(stream)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 100, 40) as pilot:
         await pilot.press("enter", "G", "enter")
         await pilot.pause()

@@ -16,7 +16,7 @@ from saga_monitor.console.screens import AnomaliesScreen, InstanceScreen
 from saga_monitor.console.timeline_text import retry_text
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from saga_monitor.projection.models import Totals
-from tests.saga_monitor.console.test_app import board, on_terminal, screen_of
+from tests.saga_monitor.console.test_app import console_app, on_terminal, screen_of
 from tests.saga_monitor.memory_stream import HELD, START, Stream
 from tests.support.order_saga import SAGAS, order_with
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 
 def anomaly(commande_id: str, kind: Kind = Kind.STUCK) -> Anomaly:
-    return Anomaly(kind, *order_with(commande_id), "stock", START, "held", f"{commande_id} waits for stock")
+    return Anomaly(
+        kind, *order_with(commande_id), "stock", START, "unresponsive", f"{commande_id} waits for stock"
+    )
 
 
 def now() -> dt.datetime:
@@ -45,20 +47,20 @@ async def shown(app: ConsoleApp, pilot: Pilot[None]) -> str:
 async def test_the_columns_follow_every_size(stream: Stream, monitor: Monitor) -> None:
     stream.publish("CMD-" + "1" * 40, HELD)
     await monitor.read(stream)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         for width, height in ((120, 40), (200, 50), (80, 24)):
             await pilot.resize_terminal(width, height)
             await pilot.pause()
-            columns = [column.width for column in app.board.columns.values()]
+            columns = [column.width for column in app.table.columns.values()]
             assert columns == list(column_widths(width - 1, SAGAS).values())
-            (cells,) = (app.board.get_row_at(row) for row in range(app.board.row_count))
+            (cells,) = (app.table.get_row_at(row) for row in range(app.table.row_count))
             assert cells[0].cell_len == min(44, columns[0])
 
 
 @pytest.mark.parametrize("size", [(22, 24), (22, 5), (80, 24), (80, 5)])
 async def test_the_help_is_read_at_any_size(monitor: Monitor, size: tuple[int, int]) -> None:
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, *size) as pilot:
         await pilot.press("question_mark")
         text = " ".join((await shown(app, pilot)).replace("│", " ").split())
@@ -72,12 +74,12 @@ def test_no_colour_is_asked_for_with_a_value(
     monkeypatch.delenv("NO_COLOR", raising=False)
     if value is not None:
         monkeypatch.setenv("NO_COLOR", value)
-    app = board(monitor)
+    app = console_app(monitor)
     assert (not app.no_color, not app.ansi_color) == (coloured, coloured)
 
 
 async def test_nothing_is_called_well_before_it_was_judged(monitor: Monitor) -> None:
-    app = board(monitor)
+    app = console_app(monitor)
     app.status.anomalies = app.status.judged_at = None
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("a")
@@ -87,7 +89,7 @@ async def test_nothing_is_called_well_before_it_was_judged(monitor: Monitor) -> 
 
 
 async def test_a_tick_while_a_screen_is_being_opened_ends_nothing(monitor: Monitor) -> None:
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         app.push_screen(AnomaliesScreen(app.status, app.snapshots.queries.sagas))
         app.redraw()
@@ -95,7 +97,7 @@ async def test_a_tick_while_a_screen_is_being_opened_ends_nothing(monitor: Monit
 
 
 async def test_a_tick_while_a_screen_is_taken_down_ends_nothing(monitor: Monitor) -> None:
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("a")
         await app.screen.query("#verdict").remove()
@@ -105,7 +107,7 @@ async def test_a_tick_while_a_screen_is_taken_down_ends_nothing(monitor: Monitor
 
 
 async def test_a_judgement_of_a_while_ago_is_called_so(monitor: Monitor) -> None:
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("a")
         app.status.judged([], START)
@@ -117,7 +119,7 @@ async def test_a_judgement_of_a_while_ago_is_called_so(monitor: Monitor) -> None
 async def test_the_anomalies_are_kept_up_while_they_are_read(stream: Stream, monitor: Monitor) -> None:
     stream.publish("CMD-2", HELD)
     await monitor.read(stream)
-    app = board(monitor, anomaly("CMD-1"), anomaly("CMD-2"))
+    app = console_app(monitor, anomaly("CMD-1"), anomaly("CMD-2"))
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("a", "down")
         app.status.judged([anomaly("CMD-0", Kind.CONTRADICTION), anomaly("CMD-1"), anomaly("CMD-2")], now())
@@ -135,7 +137,7 @@ async def test_the_anomalies_are_kept_up_while_they_are_read(stream: Stream, mon
 async def test_every_screen_says_how_the_link_stands(stream: Stream, monitor: Monitor, keys: list[str]) -> None:
     stream.publish("CMD-1", HELD)
     await monitor.read(stream)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press(*keys)
         assert "live" in (await shown(app, pilot)).splitlines()[0]
@@ -149,7 +151,7 @@ async def test_beside_a_writer_without_broker_its_age_is_told(
 ) -> None:
     stream.publish("CMD-1", HELD)
     await monitor.read(stream)
-    app = board(monitor)
+    app = console_app(monitor)
     app.status.link("following", "another monitor writes this file; this one shows it")
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press(*keys)
@@ -158,8 +160,8 @@ async def test_beside_a_writer_without_broker_its_age_is_told(
         assert "following, 4m 0" in (await shown(app, pilot)).splitlines()[0]
 
 
-async def test_beside_a_writer_without_broker_the_board_says_what_may_be_wrong(monitor: Monitor) -> None:
-    app = board(monitor)
+async def test_beside_a_writer_without_broker_the_table_says_what_may_be_wrong(monitor: Monitor) -> None:
+    app = console_app(monitor)
     app.status.link("following", "another monitor writes this file; this one shows it")
     async with on_terminal(app, 120, 24) as pilot:
         assert "following, nothing read yet" in await shown(app, pilot)
@@ -174,7 +176,7 @@ async def test_a_file_that_cannot_be_read_for_a_while_leaves_the_picture(
 ) -> None:
     stream.publish("CMD-1", HELD)
     await monitor.read(stream)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 80, 24) as pilot:
 
         def locked(_: dt.datetime) -> None:
@@ -196,7 +198,7 @@ async def test_a_search_does_not_mind_capitals(stream: Stream, monitor: Monitor,
     for name in ("CMD-A1", "CMD-A2", "CMD-B1"):
         stream.publish(name, HELD)
     await monitor.read(stream)
-    app = board(monitor)
+    app = console_app(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("slash", *typed)
         assert "· 2 shown" in await shown(app, pilot)

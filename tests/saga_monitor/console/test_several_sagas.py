@@ -8,7 +8,7 @@ import pytest
 
 from saga_monitor.console.screens import InstanceScreen
 from tests.saga_monitor.conftest import Monitor
-from tests.saga_monitor.console.test_app import board, on_terminal, screen_of
+from tests.saga_monitor.console.test_app import console_app, on_terminal, screen_of
 from tests.saga_monitor.several_history import SAME, several_kinds
 from tests.support.several_sagas import SEVERAL, retour, voyage
 
@@ -30,7 +30,7 @@ def several(tmp_path: Path) -> Iterator[Monitor]:
 async def test_the_saga_of_each_is_shown_and_a_key_shows_one_alone(stream: Stream, several: Monitor) -> None:
     several_kinds(stream)
     await several.read(stream)
-    app = board(several)
+    app = console_app(several)
     async with on_terminal(app, 100, 24) as pilot:
         shown = screen_of(app)
         text = "\n".join(shown)
@@ -43,7 +43,7 @@ async def test_the_saga_of_each_is_shown_and_a_key_shows_one_alone(stream: Strea
         for _ in range(4):
             await pilot.press("c")
             await pilot.pause()
-            chosen.append((app.snapshots.saga, len(app.board.rows)))
+            chosen.append((app.snapshots.saga, len(app.table.rows)))
         assert chosen == [("commande", 1), ("retour", 3), ("voyage", 2), (None, 6)]
         await pilot.press("c", "c", "c")
         await pilot.pause()
@@ -56,7 +56,7 @@ async def test_the_saga_of_each_is_shown_and_a_key_shows_one_alone(stream: Strea
 async def test_an_instance_opens_with_the_events_of_its_own_saga(stream: Stream, several: Monitor) -> None:
     several_kinds(stream)
     await several.read(stream)
-    app = board(several)
+    app = console_app(several)
     async with on_terminal(app, 120, 30) as pilot:
         await pilot.press("c", "c", "c")
         await pilot.pause()
@@ -76,7 +76,7 @@ async def test_an_instance_opens_with_the_events_of_its_own_saga(stream: Stream,
 
 async def test_the_key_is_offered_only_where_there_is_a_choice(monitor: Monitor, several: Monitor) -> None:
     for each, offered in ((several, True), (monitor, False)):
-        app = board(each)
+        app = console_app(each)
         async with on_terminal(app, 100, 30) as pilot:
             assert ("Saga" in screen_of(app)[-1]) is offered
             await pilot.press("c", "question_mark")

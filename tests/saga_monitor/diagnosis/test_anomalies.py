@@ -81,7 +81,7 @@ async def test_an_order_in_time_is_not_stuck(monitor: Monitor, stream: Stream) -
         (broker(paiement_inbox=None), "no_queue", "restart the worker of paiement, which declares it"),
         (broker(paiement_inbox=QueueCount(7, 0)), "no_consumer", "no consumer and 7 messages: start a worker"),
         (broker(paiement_inbox=QueueCount(7, 2)), "queued", "with 7 messages before it"),
-        (broker(), "held", "look at the log of paiement"),
+        (broker(), "unresponsive", "look at the log of paiement"),
         (None, "unknown", "could not be asked"),
     ],
 )
@@ -122,7 +122,7 @@ async def test_a_message_that_waits_for_its_next_try_says_which_and_when(monitor
 async def test_a_try_that_is_over_explains_nothing(monitor: Monitor, stream: Stream) -> None:
     stream.publish("CMD-1", HELD)
     tried(stream, 1, START)
-    assert found(await wrong(monitor, stream, broker())) == [("stuck", "paiement", "held")]
+    assert found(await wrong(monitor, stream, broker())) == [("stuck", "paiement", "unresponsive")]
 
 
 async def test_a_message_given_up_is_named_at_once(monitor: Monitor, stream: Stream) -> None:
@@ -143,7 +143,7 @@ async def test_a_dead_letter_that_was_sent_back_or_thrown_away_explains_nothing(
     stream.publish("CMD-1", HELD)
     stream.set_aside("paiement", event_bytes("CMD-1", HELD[1]))
     assert await wrong(monitor, stream, broker(), START + dt.timedelta(seconds=1)) == []
-    assert found(await wrong(monitor, stream, broker())) == [("stuck", "paiement", "held")]
+    assert found(await wrong(monitor, stream, broker())) == [("stuck", "paiement", "unresponsive")]
 
 
 async def test_dead_letters_are_those_that_the_queue_still_holds(monitor: Monitor, stream: Stream) -> None:
@@ -225,7 +225,7 @@ async def test_two_missing_undoings_are_two(monitor: Monitor, stream: Stream) ->
 
 async def test_a_cancelled_order_whose_message_alone_is_missing_is_stuck(monitor: Monitor, stream: Stream) -> None:
     stream.publish("CMD-1", [*PAID, *undone("paiement.effectue")[:3]])
-    assert found(await wrong(monitor, stream, broker())) == [("stuck", "notification", "held")]
+    assert found(await wrong(monitor, stream, broker())) == [("stuck", "notification", "unresponsive")]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ async def test_it_is_known_whose_turn_it_is(
     monitor: Monitor, stream: Stream, lines: list[Line], service: str
 ) -> None:
     stream.publish("CMD-1", lines)
-    assert found(await wrong(monitor, stream, broker())) == [("stuck", service, "held")]
+    assert found(await wrong(monitor, stream, broker())) == [("stuck", service, "unresponsive")]
 
 
 async def test_the_gravest_comes_first_and_one_order_can_be_asked_about(monitor: Monitor, stream: Stream) -> None:

@@ -110,7 +110,7 @@ def test_the_wrong_source(live: LiveSetup) -> None:
 def test_a_repeated_order(live: LiveSetup) -> None:
     order, _ = done(live)
     live.saga.order(order, quantite=7)
-    assert "2 different orders have this id" in live.named(order, "repeated_order", None, "same_id")
+    assert "2 different orders have this id" in live.named(order, "repeated_start", None, "same_id")
 
 
 def test_clocks_that_differ(live: LiveSetup) -> None:
@@ -132,7 +132,7 @@ def test_a_dead_letter_of_no_order(live: LiveSetup) -> None:
 def test_a_worker_that_hangs_and_what_waits_behind_it(live: LiveSetup) -> None:
     with paused(live.saga.workers["paiement"]):
         held = live.saga.order()
-        sentence = live.named(held, "stuck", "paiement", "held")
+        sentence = live.named(held, "stuck", "paiement", "unresponsive")
         assert "paiement.inbox is empty, so it holds the message or never had it: " in sentence
         assert (
             "paiement.inbox is not bound to stock.events for stock.reserve; look at the log of paiement"

@@ -43,12 +43,15 @@ async def test_a_later_trouble_is_seen_behind_an_outage_and_both_are_counted_who
     publish_many(stream, MANY, HELD, START - dt.timedelta(hours=1))
     publish_many(stream, 50, PAID, START, "LATER")
     found = await wrong(monitor, stream, broker(paiement_inbox=QueueCount(MANY, 0)))
-    assert outcome_counts(found) == {("stuck", "paiement", "no_consumer"): MANY, ("stuck", "commande", "held"): 50}
+    assert outcome_counts(found) == {
+        ("stuck", "paiement", "no_consumer"): MANY,
+        ("stuck", "commande", "unresponsive"): 50,
+    }
     assert len(found) == case_queries.LOOKED_AT
     alerts = alerts_of(found, LATER)
     assert {key: alert.count for key, alert in alerts.items()} == {
         "stuck/paiement/no_consumer": MANY,
-        "stuck/commande/held": 50,
+        "stuck/commande/unresponsive": 50,
     }
     assert alerts["stuck/paiement/no_consumer"].since == START - dt.timedelta(hours=1, milliseconds=-100)
 
@@ -63,7 +66,7 @@ async def test_orders_that_wait_for_the_same_and_are_judged_differently_are_coun
     publish_many(stream, MANY, HELD, LATER - dt.timedelta(seconds=30), "IN-TIME")
     assert outcome_counts(await wrong(monitor, stream, broker())) == {
         ("stuck", "paiement", "never_came"): MANY,
-        ("stuck", "paiement", "held"): MANY,
+        ("stuck", "paiement", "unresponsive"): MANY,
     }
 
 
@@ -75,7 +78,7 @@ async def test_orders_asked_after_a_service_with_a_clock_ahead_was_heard_are_hel
     publish_many(stream, MANY, HELD, START - dt.timedelta(minutes=10), "AFTER")
     assert outcome_counts(await wrong(monitor, stream, broker())) == {
         ("stuck", "paiement", "never_came"): MANY,
-        ("stuck", "paiement", "held"): MANY,
+        ("stuck", "paiement", "unresponsive"): MANY,
     }
 
 
@@ -88,7 +91,7 @@ async def test_those_that_wait_for_another_try_are_told_from_those_that_do_not(
         stream.retry("paiement", event_bytes(f"CMD-{number}", HELD[1]), headers)
     assert outcome_counts(await wrong(monitor, stream, broker())) == {
         ("stuck", "paiement", "retrying"): MANY // 2,
-        ("stuck", "paiement", "held"): MANY - MANY // 2,
+        ("stuck", "paiement", "unresponsive"): MANY - MANY // 2,
     }
 
 

@@ -58,7 +58,7 @@ async def test_what_was_lost_is_said_again_by_whoever_said_it(
     (held,) = await wrong(monitor, stream, broker(), now)
     stream.publish("CMD-2", SCENARIOS["cancelled after creation"], START + dt.timedelta(hours=1))
     (lost,) = [anomaly for anomaly in await wrong(monitor, stream, broker(), now) if anomaly.service == service]
-    assert [anomaly.reason for anomaly in (gone, held, lost)] == ["no_queue", "held", "never_came"]
+    assert [anomaly.reason for anomaly in (gone, held, lost)] == ["no_queue", "unresponsive", "never_came"]
     for anomaly in (gone, held, lost):
         assert anomaly.service == service
         assert anomaly.sentence.endswith(remedy)
@@ -69,7 +69,7 @@ async def test_what_a_service_said_before_it_was_asked_shows_nothing_whatever_it
 ) -> None:
     stream.publish("CMD-2", CONFIRMED, START + dt.timedelta(seconds=60))
     stream.publish("CMD-1", HELD)
-    assert found(await wrong(monitor, stream, broker())) == [("stuck", "paiement", "held")]
+    assert found(await wrong(monitor, stream, broker())) == [("stuck", "paiement", "unresponsive")]
 
 
 @pytest.mark.parametrize("tail", [CONFIRMED[-1:], undone(None)[1:], undone(None)[2:3], PAID[-1:]])
@@ -81,7 +81,7 @@ async def test_an_order_whose_beginning_was_trimmed_waits_for_nothing(
     stream.publish("CMD-2", [*PLACED, *tail])
     (anomaly,) = await wrong(monitor, stream, broker(commande_inbox=QueueCount(0, 0)))
     assert anomaly.key == "CMD-2"
-    missing = ("stock", "held") if tail == CONFIRMED[-1:] else ("commande", "no_consumer")
+    missing = ("stock", "unresponsive") if tail == CONFIRMED[-1:] else ("commande", "no_consumer")
     assert found([anomaly]) == [("stuck", *missing)]
 
 

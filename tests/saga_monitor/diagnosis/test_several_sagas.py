@@ -83,7 +83,7 @@ async def test_of_a_join_that_was_not_answered_any_of_its_events_may_be_lost(
 ) -> None:
     stream.publish("V-1", [*BEGUN, VOL, HOTEL])
     (anomaly,) = await wrong(several, stream, broker())
-    assert (anomaly.service, anomaly.reason) == ("paiement", "held")
+    assert (anomaly.service, anomaly.reason) == ("paiement", "unresponsive")
     for part in (
         "paiement.inbox is not bound to vol.events for vol.reserve or to hotel.events for hotel.reserve",
         "`python -m several outbox resend --service vol --since 2024-11-22T18:47:00Z` and"
@@ -178,4 +178,4 @@ async def test_a_repeated_start_has_the_noun_of_its_saga_on_every_screen(several
             console.print(view)
         assert capture.get().lower().count("repeated return") == 1
         assert "order" not in capture.get().lower()
-    assert as_json(repeated[0], SAGAS)["kind"] == "repeated_order"
+    assert as_json(repeated[0], SAGAS)["kind"] == "repeated_start"

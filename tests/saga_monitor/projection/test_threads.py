@@ -72,8 +72,8 @@ async def test_a_console_that_ends_while_it_reads_closes_the_file_afterwards(
     closings = watch_closing(monkeypatch, lambda: work.ended)
     monkeypatch.setattr(Queries, "as_of", work)
     settings = Settings(monitor_database=tmp_path / "monitor.sqlite3")
-    terms = Thresholds.of(settings, COMMAND)
-    judging = judge(Stream().opening(), settings, terms, SAGAS, ConsoleStatus())
+    thresholds = Thresholds.of(settings, COMMAND)
+    judging = judge(Stream().opening(), settings, thresholds, SAGAS, ConsoleStatus())
     await cancel_in_the_middle(asyncio.create_task(judging), work)
     assert closings == [True]
 

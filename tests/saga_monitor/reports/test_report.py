@@ -110,8 +110,8 @@ def test_the_list_is_filtered_and_limited(command: Any, stream: Stream) -> None:
     assert listed == ["CMD-TWICE", "CMD-6"]
     completed = json.loads(command("list", "--json", "--state", "completed")[1])
     assert [order["commande_id"] for order in completed] == ["CMD-TWICE", "CMD-0"]
-    flagged = json.loads(command("list", "--json", "--state", "REPEATED_ORDER")[1])
-    assert [order["flags"] for order in flagged] == [["REPEATED_ORDER"]]
+    flagged = json.loads(command("list", "--json", "--state", "REPEATED_START")[1])
+    assert [order["flags"] for order in flagged] == [["REPEATED_START"]]
     assert "2 of 8 orders" in command("list", "--limit", "2")[1]
 
 

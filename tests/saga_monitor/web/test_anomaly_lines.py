@@ -33,7 +33,7 @@ def test_an_outage_is_one_line_however_many_orders_it_holds(stream: Stream, tmp_
     outage, later, letters = [re.sub(r"<[^>]*>", "", row) for row in rows]
     assert "STUCKno consumer\npaiement700 times\n" in outage.replace("\u202f", "")
     assert "CMD-0000, CMD-0001, CMD-0002, CMD-0003, CMD-0004 and 695 more" in outage
-    assert "STUCKheld\ncommande\n" in later
+    assert "STUCKunresponsive\ncommande\n" in later
     assert "CMD-LATER waits for commande.creee" in later
     assert "DEAD LETTERit cannot be read\nstock20 times\na message is in stock.dlq: it cannot be read;" in letters
     assert "721 anomalies in 3 lines" in re.sub(r"<[^>]*>", "", page)

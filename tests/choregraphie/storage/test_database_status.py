@@ -1,4 +1,4 @@
-"""The condition of a database, read beside its worker, says why nothing can be written."""
+"""The status of a database, read beside its worker, says why nothing can be written."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from choregraphie import Settings
 from choregraphie.storage import engine
-from choregraphie.storage.condition import condition_of
 from choregraphie.storage.database import open_database
+from choregraphie.storage.database_status import database_status
 from choregraphie.storage.engine import database_url, engine_for
 from tests.support.sample_service import SAMPLE_SERVICE
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def unwritable(settings: Settings) -> str:
-    found = condition_of(SAMPLE_SERVICE, settings)
+    found = database_status(SAMPLE_SERVICE, settings)
     assert found is not None
     return found.unwritable
 

@@ -5,7 +5,8 @@ import gc
 
 import pytest
 
-from choregraphie.pipeline.waiting import LARGEST_BATCH, Batches, finished_before
+from choregraphie.pipeline.batching import LARGEST_BATCH, Batches
+from choregraphie.process.interruptible import finished_before
 
 
 async def test_what_was_put_meanwhile_is_taken_together_and_in_its_order() -> None:

@@ -1,4 +1,4 @@
-"""The condition of a service's database, read beside a running worker."""
+"""The status of a service's database, read beside a running worker."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _PENDING = select(func.count(), func.min(OUTBOX.c.decided_at)).where(OUTBOX.c.sa
 
 
 @dataclass(frozen=True)
-class DatabaseCondition:
+class DatabaseStatus:
     """What a database holds.
 
     name         of the service that it is of; empty when it has never been prepared
@@ -38,8 +38,8 @@ class DatabaseCondition:
     unwritable: str
 
 
-def condition_of(service: Service, settings: Settings) -> DatabaseCondition | None:
-    """The condition of the database of `service`; None when its file does not exist.
+def database_status(service: Service, settings: Settings) -> DatabaseStatus | None:
+    """The status of the database of `service`; None when its file does not exist.
 
     Raises DatabaseRefused when it cannot be read. A database that is locked for writing takes some seconds.
     """
@@ -56,7 +56,7 @@ def condition_of(service: Service, settings: Settings) -> DatabaseCondition | No
         readable = versions == versions_of(service)
         number, oldest = connection.execute(_PENDING).one() if readable else (0, None)
     unwritable = _why_unwritable(service, settings) if readable else ""
-    return DatabaseCondition(found.name if found else "", versions, number, oldest, clock, unwritable)
+    return DatabaseStatus(found.name if found else "", versions, number, oldest, clock, unwritable)
 
 
 def _why_unwritable(service: Service, settings: Settings) -> str:
