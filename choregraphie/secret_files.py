@@ -11,6 +11,8 @@ from choregraphie.errors import BadSetting, UserError
 
 def content_of(key: str, path: str) -> str:
     """The content of the file of the setting `key`. Raises BadSetting."""
+    if not path:
+        raise BadSetting(f"{key}: empty")
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

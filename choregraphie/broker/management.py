@@ -127,16 +127,20 @@ async def _send(settings: Settings, method: str, path: str, document: Mapping[st
             client.stream(method, f"{base.rstrip('/')}/api/{path}", json=document) as answer,
         ):
             content = await _content(answer)
-            _check_status(answer.status_code, method, content)
+            _check_status(answer.status_code, method, content, _named(base))
             return Answer(json.loads(content) if content else None, _date(answer))
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         if why := distrust(error):
-            raise BrokerRefused(
-                f"SAGA_MANAGEMENT_URL, {urlsplit(base).netloc.rpartition('@')[2]}: {why}"
-            ) from error
-        raise BrokerUnavailable(f"the management does not answer: {type(error).__name__}") from error
+            raise BrokerRefused(f"{_named(base)}: {why}") from error
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise BrokerUnavailable(f"{_named(base)}: the management does not answer: {why}") from error
     except (ValueError, RecursionError) as error:
-        raise BrokerUnavailable("the management answers no JSON") from error
+        raise BrokerUnavailable(f"{_named(base)}: what answers there is no management: no JSON") from error
+
+
+def _named(base: str) -> str:
+    """The setting, and the place of the URL `base` without its password."""
+    return f"SAGA_MANAGEMENT_URL, {urlsplit(base).netloc.rpartition('@')[2]}"
 
 
 def _date(answer: "httpx.Response") -> dt.datetime | None:
@@ -147,14 +151,14 @@ def _date(answer: "httpx.Response") -> dt.datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=dt.UTC)  # `-0000` is UTC without a zone (RFC 5322, 3.3)
 
 
-def _check_status(status: int, method: str, content: bytes) -> None:
+def _check_status(status: int, method: str, content: bytes, named: str) -> None:
     if status in {401, 403}:
         tag = "management" if method == "GET" else "administrator"
         raise LoginRefused(f"SAGA_MANAGEMENT_URL: HTTP {status}; the user needs its password and the tag {tag}")
     if method == "POST" and status == 400:
         raise BrokerRefused(f"the management refuses the definitions: {_reason(content)}")
     if status not in {200, 201, 204}:
-        raise BrokerUnavailable(f"the management answers HTTP {status}")
+        raise BrokerUnavailable(f"{named}: the management answers HTTP {status}")
 
 
 def _reason(content: bytes) -> str:

@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import base64
+import codecs
 import datetime as dt
 import json
 import sys
@@ -33,6 +35,8 @@ from choregraphie.terminal.arguments import add_json, add_wide
 from choregraphie.terminal.formats import format_count
 from choregraphie.terminal.tables import Column, Fitted, console_of
 
+# How many bytes of a letter are shown as text, and in hexadecimal.
+_TEXT_SHOWN, _BYTES_SHOWN = 4096, 512
 _EXAMPLES = """\
 examples:
   {command} dlq list                              what is set aside, by service, reason and fault
@@ -100,8 +104,14 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
         since=options.since,
         held=True,
     )
-    letters = asyncio.run(_matching(options.application, settings, selection))
+    letters, reasons = asyncio.run(_matching(options.application, settings, selection))
     found = groups(letters)
+    if options.reason is not None and options.reason not in reasons:
+        there_are = f"; there are: {', '.join(sorted(reasons))}" if reasons else ""
+        program = options.application.program
+        print(
+            f"{program}: no dead letter has the reason {printable(options.reason)!r}{there_are}", file=sys.stderr
+        )
     if options.json:
         sagas = options.application.saga_set
         shown = {
@@ -114,13 +124,18 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-async def _matching(application: Application, settings: Settings, selection: Selection) -> list[Letter]:
+async def _matching(
+    application: Application, settings: Settings, selection: Selection
+) -> tuple[list[Letter], set[str]]:
+    """The letters that are selected, and the reasons of all that are there."""
     found: list[Letter] = []
+    reasons: set[str] = set()
     async with open_dead_letters(settings, f"{CONNECTION_NAME} reads dead letters") as queues:
         for service in selection.services:
             async for batch in letters_of(queues, service, application.saga_set):
                 found += [letter for _, letter in batch if selection.matches(letter)]
-    return found
+                reasons |= {letter.reason for _, letter in batch}
+    return found, reasons
 
 
 def _table(found: list[Group], count: int) -> RenderableType:
@@ -167,6 +182,7 @@ def _show(options: argparse.Namespace, settings: Settings) -> int:
             "replay": {"effect": prediction.effect.value, "why": prediction.why},
             "headers": {printable(name): printable(str(value)) for name, value in delivery.headers.items()},
             "body": delivery.body.decode(errors="replace"),
+            "body_base64": base64.b64encode(delivery.body).decode(),
         }
         print(json.dumps(shown, ensure_ascii=False))
     else:
@@ -211,9 +227,14 @@ def _view(delivery: Delivery, letter: Letter, prediction: Prediction, copies: in
 
 
 def _body(body: bytes) -> list[Text]:
-    """The beginning of the bytes: as text, or in hexadecimal when they are none."""
-    start = body[:4096]
+    """The beginning of the bytes: as text, or in hexadecimal when they are none; and how many are left out."""
     try:
-        return [Text(printable(line)) for line in start.decode().split("\n")]
+        # What is cut off within a character is left for the rest.
+        shown, read = codecs.utf_8_decode(body[:_TEXT_SHOWN], "strict", len(body) <= _TEXT_SHOWN)
+        lines = shown.split("\n")
     except UnicodeDecodeError:
-        return [Text(f"in hexadecimal: {start[:512].hex(' ', 2)}")]
+        read = min(len(body), _BYTES_SHOWN)
+        lines = [f"in hexadecimal: {body[:read].hex(' ', 2)}"]
+    if left := len(body) - read:
+        lines.append(f"… and {format_count(left)} bytes more; --raw writes all of them")
+    return [Text(printable(line)) for line in lines]

@@ -14,7 +14,7 @@ from choregraphie.cli.dlq_session import add_since
 from choregraphie.dead_letters.audit import read_record
 from choregraphie.errors import UserError
 from choregraphie.printable import printable
-from choregraphie.saga.rfc3339 import read_time
+from choregraphie.saga.rfc3339 import read_time, utc
 from choregraphie.saga.topology import AUDIT
 from choregraphie.settings import Settings
 from choregraphie.terminal.arguments import add_json, add_wide
@@ -22,6 +22,8 @@ from choregraphie.terminal.tables import Column, Fitted, console_of
 
 # The bytes of a message fill a screen; `--original` writes them.
 _BYTES = ("body_base64", "headers")
+# Of a record without a time that can be read.
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def add(actions: Any, _: Application) -> None:
@@ -33,7 +35,7 @@ def add(actions: Any, _: Application) -> None:
         "oldest first. Nothing in it can be changed; the oldest records go when it has 2 GB.",
     )
     audit.add_argument("--letter", metavar="ID", help="only this letter")
-    add_since(audit)
+    add_since(audit, "done")
     audit.add_argument(
         "--original", action="store_true", help="with --letter: the bytes of a letter that was discarded or edited"
     )
@@ -70,15 +72,15 @@ async def _records(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _is_wanted(record: dict[str, Any], options: argparse.Namespace) -> bool:
-    of_letter = options.letter in {None, record.get("letter")}
+    of_letter = options.letter is None or record.get("letter") == options.letter
     return of_letter and (options.since is None or _time(record) >= options.since)
 
 
 def _time(record: dict[str, Any]) -> dt.datetime:
     try:
-        return read_time(str(record.get("at")))
+        return utc(read_time(str(record.get("at")))) or EPOCH
     except ValueError:
-        return dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+        return EPOCH
 
 
 def _without_bytes(record: dict[str, Any]) -> dict[str, Any]:
@@ -86,18 +88,27 @@ def _without_bytes(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write_original(options: argparse.Namespace, records: list[dict[str, Any]]) -> int:
-    kept = [record for record in records if isinstance(record.get("body_base64"), str)]
+    kept = [(body, record) for record in records if (body := _body(record)) is not None]
     if not kept:
         print(
             f"{options.application.program}: the audit keeps no bytes of {options.letter[:100]!r}", file=sys.stderr
         )
         return 1
-    body, size = base64.b64decode(kept[0]["body_base64"]), kept[0].get("size")
+    body, record = kept[0]
+    size = record.get("size")
     sys.stdout.buffer.write(body)
     if isinstance(size, int) and size > len(body):
         print(f"{options.application.program}: the audit keeps {len(body)} of {size} bytes", file=sys.stderr)
         return 1
     return 0
+
+
+def _body(record: dict[str, Any]) -> bytes | None:
+    """The bytes that a record keeps; None when it keeps none, or they cannot be read."""
+    try:
+        return base64.b64decode(str(record["body_base64"]), validate=True)
+    except (KeyError, ValueError):
+        return None
 
 
 def _table(records: list[dict[str, Any]]) -> Fitted:

@@ -99,9 +99,10 @@ def _replay(options: argparse.Namespace, settings: Settings) -> int:
     summary = _Summary()
     try:
         asyncio.run(_run(options, settings, selection, summary))
-    except ChoregraphieError:
-        if summary.sent and not options.dry_run:
-            print(f"{format_count(summary.sent)} were sent back before this error", file=sys.stderr)
+    except (ChoregraphieError, KeyboardInterrupt) as end:
+        if not options.dry_run and (summary.sent or isinstance(end, KeyboardInterrupt)):
+            ended = "this error" if isinstance(end, ChoregraphieError) else "the interruption"
+            print(f"{format_count(summary.sent)} were sent back before {ended}", file=sys.stderr)
         raise
     missing = sorted(selection.ids - summary.ids)
     _show(options, summary)
@@ -109,7 +110,10 @@ def _replay(options: argparse.Namespace, settings: Settings) -> int:
         print(
             f"{options.application.program}: no dead letter {id_[:100]!r}; `dlq list` names all", file=sys.stderr
         )
-    return 1 if missing or summary.refused else 0
+    nothing = not summary.ids and not options.all
+    if nothing and not missing:
+        print(f"{options.application.program}: no dead letter matches; `dlq list` names all", file=sys.stderr)
+    return 1 if missing or summary.refused or nothing else 0
 
 
 def _selection(options: argparse.Namespace) -> Selection:

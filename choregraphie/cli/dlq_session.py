@@ -48,9 +48,9 @@ def add_because(parser: Any, *, required: bool = True) -> None:
     )
 
 
-def add_since(parser: argparse.ArgumentParser) -> None:
-    """Add `--since TIME`."""
-    parser.add_argument("--since", type=past_time, metavar="TIME", help=f"set aside since: {TIME_EXAMPLES}")
+def add_since(parser: argparse.ArgumentParser, what: str = "set aside") -> None:
+    """Add `--since TIME`. `what`: what happened since then."""
+    parser.add_argument("--since", type=past_time, metavar="TIME", help=f"{what} since: {TIME_EXAMPLES}")
 
 
 def _reason(text: str) -> str:

@@ -172,7 +172,7 @@ def _table(
         data,
     )
     for service, entry in found:
-        said = ", ".join(f"{name}={ids.get(value, value)}" for name, value in entry.data.items())
+        said = ", ".join(f"{name}={ids.get(str(value), value)}" for name, value in entry.data.items())
         keys = [entry.key] if keyed else []
         undone = when(entry.undone_at) if entry.undone_at else ""
         table.add_row(when(entry.at), service, *keys, entry.action, entry.state, undone, said)

@@ -5,16 +5,18 @@ import asyncio
 import datetime as dt
 import json
 import sys
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.text import Text
 
 from choregraphie.application import Application
 from choregraphie.broker import apply_topology, connected, open_publisher
 from choregraphie.cli.selection import add_option, with_databases
-from choregraphie.errors import BrokerUnavailable
+from choregraphie.errors import BrokerUnavailable, ChoregraphieError
 from choregraphie.messaging import PublishOutcome
 from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import Topology
@@ -103,16 +105,13 @@ def _view(found: list[tuple[str, OutboxEvent]], noun: str, *, full: bool) -> Ren
 
 
 def _resend(options: argparse.Namespace, settings: Settings) -> int:
-    counts = {}
-    wanted = options.application.topology(settings)
-    with Progress(disable=not sys.stderr.isatty(), console=Console(stderr=True)) as progress:
-        for service in with_databases(options, settings):
-            task = progress.add_task(service.name, total=None)
-            counts[service.name] = asyncio.run(
-                _publish_again(
-                    service, settings, wanted, options.since, lambda n, task=task: progress.advance(task, n)
-                )
-            )
+    counts: Counter[str] = Counter()
+    try:
+        _resend_each(options, settings, counts)
+    except (ChoregraphieError, KeyboardInterrupt):
+        for name, number in counts.items():
+            print(f"{name}: {counted(number, 'event')} said again before the end", file=sys.stderr)
+        raise
     if options.json:
         print(json.dumps(counts))
     else:
@@ -121,14 +120,29 @@ def _resend(options: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _resend_each(options: argparse.Namespace, settings: Settings, counts: Counter[str]) -> None:
+    """Publish again the events of each service, and count them as they are confirmed."""
+    wanted = options.application.topology(settings)
+    with Progress(disable=not sys.stderr.isatty(), console=Console(stderr=True)) as progress:
+        for service in with_databases(options, settings):
+            task = progress.add_task(service.name, total=None)
+            counts[service.name] = 0
+
+            def on_page(number: int, name: str = service.name, task: TaskID = task) -> None:
+                counts[name] += number
+                progress.advance(task, number)
+
+            asyncio.run(_publish_again(service, settings, wanted, options.since, on_page))
+
+
 async def _publish_again(
-    service: Service, settings: Settings, wanted: Topology, since: dt.datetime, on_page: Any
-) -> int:
-    """Publish again what was decided since `since`. Returns the number of events.
+    service: Service, settings: Settings, wanted: Topology, since: dt.datetime, on_page: Callable[[int], None]
+) -> None:
+    """Publish again what was decided since `since`; `on_page` gets the numbers of events confirmed.
 
     Raises BrokerUnavailable when the broker does not confirm one.
     """
-    sent, after = 0, 0
+    after = 0
     name = f"{service.name} says again"
     async with connected(settings, name) as connection:
         # A broker that lost its data has lost its queues as well.
@@ -140,10 +154,9 @@ async def _publish_again(
             with open_for_reading(service, settings) as connection:
                 page, after = decided_since(connection, since, PAGE, after, last)
             if not page:
-                return sent
+                return
             outcomes = await publisher.publish([outbox_event.outgoing(service) for outbox_event in page])
             missing = [outcome for outcome in outcomes if outcome is not PublishOutcome.CONFIRMED]
             if missing:
                 raise BrokerUnavailable(f"{service.name}: {len(missing)} events not taken ({missing[0].value})")
-            sent += len(page)
             on_page(len(page))

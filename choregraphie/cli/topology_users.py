@@ -77,6 +77,8 @@ def _export(options: argparse.Namespace, settings: Settings) -> int:
     known = identities(application.saga_set, wanted)
     passwords = {}
     if options.passwords:
+        if not options.passwords.is_dir():
+            raise UserError(f"{options.passwords}: there is no such folder of passwords")
         files = PasswordFiles(options.passwords)
         passwords = {one.name: found for one in known if (found := files.read(one.name))}
     vhost = broker_address(settings.current("amqp_url")).vhost

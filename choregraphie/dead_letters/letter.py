@@ -15,7 +15,7 @@ from choregraphie.messaging import Delivery
 from choregraphie.printable import printable
 from choregraphie.saga.content_modes import NotAnEnvelope, envelope_bytes, header_attributes, is_binary
 from choregraphie.saga.envelope import MAX_BODY_BYTES
-from choregraphie.saga.rfc3339 import NoTimeError, NoZoneError, read_time
+from choregraphie.saga.rfc3339 import NoTimeError, NoZoneError, read_time, utc
 from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import (
     ATTEMPT_HEADER,
@@ -39,6 +39,7 @@ _BROKERS_OWN = (_DEATHS, "x-first-death-reason")
 _CRASH_LOOP = "delivery_limit"
 _LONGEST = 500
 _ID_BYTES = 6
+_ID = re.compile(rf"[0-9a-f]{{{2 * _ID_BYTES}}}")
 # What differs between two letters of one fault: quoted values, and words with a digit in them.
 _VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|\S*\d\S*")
 
@@ -118,8 +119,9 @@ def letter_id(
     Letters that are alike in all of that have one id: they are copies of one another.
     """
     by_service = not is_brokers_own(headers)
-    if by_service and HELD_HEADER in headers and isinstance(headers.get(LETTER_HEADER), str):
-        return printable(str(headers[LETTER_HEADER])[:100])
+    marked = headers.get(LETTER_HEADER)
+    if by_service and HELD_HEADER in headers and isinstance(marked, str) and _ID.fullmatch(marked):
+        return marked
     own = [headers.get(SET_ASIDE_HEADER), headers.get(ATTEMPT_HEADER), headers.get(EDITED_HEADER)]
     attributes = header_attributes(headers) if is_binary(headers, content_type) else {}
     known = [str(value or "") for value in own] if by_service else []
@@ -176,12 +178,12 @@ def _set_aside_at(delivery: Delivery, own: Mapping[str, object]) -> dt.datetime 
     deaths = _deaths(delivery.headers)
     if isinstance(written, str):
         try:
-            return read_time(written)
+            return utc(read_time(written))
         except (NoTimeError, NoZoneError):
             return None
     died = deaths[0].get("time") if deaths else None
     time = died if isinstance(died, dt.datetime) else delivery.properties.timestamp
-    return time.replace(tzinfo=time.tzinfo or dt.UTC) if time else None
+    return utc(time)
 
 
 def _readable(delivery: Delivery) -> Mapping[str, Any]:

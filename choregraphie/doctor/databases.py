@@ -9,9 +9,9 @@ from choregraphie.doctor.finding import Finding, Verdict
 from choregraphie.errors import DatabaseRefused
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
-from choregraphie.storage.database import versions_of
 from choregraphie.storage.database_status import DatabaseStatus, database_status
 from choregraphie.storage.engine import database_url, is_clear_text
+from choregraphie.storage.identity import versions_of
 from choregraphie.terminal.formats import format_count, format_duration
 
 # A worker with a connection publishes at once.

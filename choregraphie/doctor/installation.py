@@ -12,7 +12,7 @@ from choregraphie.broker import lean_lane_unsupported
 from choregraphie.doctor.finding import Finding, Verdict
 from choregraphie.errors import BadSetting, MissingExtra
 from choregraphie.settings import PREFIX, Settings
-from choregraphie.signing import OPS, verifier_for
+from choregraphie.signing import OPS, unusable_keys, verifier_for
 
 DISTRIBUTION = "choregraphie"
 # What runs from its sources has no metadata; these speak to brokers and databases.
@@ -51,7 +51,7 @@ def _secret_files(settings: Settings) -> Iterator[Finding]:
 
 
 def _signatures(application: Application, settings: Settings) -> Iterator[Finding]:
-    """Whether whoever says an event has a public key here; nothing when signatures are off."""
+    """Whether everybody has a public key here, and the private ones can be used; nothing without signatures."""
     try:
         verifier = verifier_for(settings)
     except (BadSetting, MissingExtra) as error:
@@ -59,11 +59,15 @@ def _signatures(application: Application, settings: Settings) -> Iterator[Findin
         return
     if verifier is None:
         return
-    missing = [owner for owner in (*application.saga_set.speakers, OPS) if owner not in verifier.owners]
+    owners = (*application.saga_set.speakers, OPS)
+    missing = [owner for owner in owners if owner not in verifier.owners]
     for owner in missing:
         what = f"{settings.signing_public} has no public key of {owner}: what it says is refused"
         yield Finding("signatures", Verdict.WRONG, what, f"'keys new {owner}' makes one")
-    if not missing:
+    unusable = unusable_keys(settings, [owner for owner in owners if owner not in missing])
+    for why in unusable:
+        yield Finding("signatures", Verdict.WRONG, why, "correct it; until then its owner does not start")
+    if not (missing or unusable):
         yield Finding("signatures", Verdict.OK, "everybody who says something has a public key here")
 
 

@@ -17,6 +17,10 @@ _DATE_TIME = re.compile(
 _USUAL = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
 
 
+# No event was said outside of these years. Within them, days can be added to a time and subtracted from it.
+_EARLIEST, _LATEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
+
+
 class NoTimeError(ValueError):
     """It is no date-time of RFC 3339."""
 
@@ -53,3 +57,15 @@ def _of_day(text: str) -> dt.datetime:
         return dt.datetime.fromisoformat(text)
     except ValueError:
         raise NoTimeError("there is no such day") from None
+
+
+def utc(time: dt.datetime | None) -> dt.datetime | None:
+    """`time` in UTC; None without a time, and for one before 1970 or after 8999, when no event was said."""
+    if time is None:
+        return None
+    if time.tzinfo is not dt.UTC:
+        try:
+            time = time.astimezone(dt.UTC) if time.tzinfo else time.replace(tzinfo=dt.UTC)
+        except OverflowError:
+            return None
+    return time if _EARLIEST <= time < _LATEST else None

@@ -4,8 +4,11 @@
 """
 
 import datetime as dt
+import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from choregraphie.errors import BadSetting
 from choregraphie.extras import needing
 from choregraphie.settings import Settings
 
@@ -55,3 +58,17 @@ def may_say(owner: str, speaker: str, source: str, *, came_back: bool) -> bool:
     have edited, which comes back to one service alone.
     """
     return owner == speaker or (owner == OPS and (came_back or "/operators/" in source))
+
+
+def unusable_keys(settings: Settings, owners: Iterable[str]) -> list[str]:
+    """Why the private keys of `owners` that can be read here cannot be used, each in one line."""
+    from choregraphie.signing.key_files import KeyFiles
+
+    files, found = KeyFiles.of(settings), []
+    for owner in owners:
+        if os.access(files.private_file(owner), os.R_OK):
+            try:
+                files.private(owner)
+            except BadSetting as error:
+                found.append(str(error))
+    return found

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Column, Connection, Engine, Integer, Table, Text, func, insert, select, update
+from sqlalchemy import URL, Connection, Engine, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from choregraphie.errors import ChoregraphieError, DatabaseRefused, DatabaseUnavailable
@@ -24,23 +24,16 @@ from choregraphie.storage.engine import (
     refusal,
     without_secrets,
 )
+from choregraphie.storage.identity import IDENTITY, check_owner, versions_of
 from choregraphie.storage.inbox import METADATA
 from choregraphie.storage.joins import JOINS
 from choregraphie.storage.journal import JOURNAL
-from choregraphie.storage.migrations import MIGRATIONS, upgrade, upgrade_engine
+from choregraphie.storage.migrations import upgrade, upgrade_engine
 from choregraphie.storage.outbox import OUTBOX
 from choregraphie.storage.poison_log import TRIALS
 from choregraphie.storage.sqlite_file import LockedFile
 
 assert JOINS.metadata is JOURNAL.metadata is OUTBOX.metadata is TRIALS.metadata is METADATA  # noqa: S101 - all of them must have been imported
-
-IDENTITY = Table(
-    "service",
-    METADATA,
-    Column("name", Text, primary_key=True),
-    Column("runtime_version", Integer, nullable=False),
-    Column("version", Integer, nullable=False),
-)
 
 # PostgreSQL: serialization failure, deadlock; another transaction was faster. A lock timeout (55P03) means that
 # the database is unavailable: whoever holds the lock, no delivery is to blame.
@@ -173,7 +166,18 @@ def business_state(service: Service, settings: Settings) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def open_for_reading(service: Service, settings: Settings) -> Iterator[Connection]:
-    """A connection that only reads; a worker may run meanwhile. Raises DatabaseRefused."""
+    """A connection that only reads; a worker may run meanwhile.
+
+    Raises DatabaseRefused, also for the database of another service.
+    """
+    with open_unchecked(service, settings) as connection:
+        check_owner(connection, service)
+        yield connection
+
+
+@contextlib.contextmanager
+def open_unchecked(service: Service, settings: Settings) -> Iterator[Connection]:
+    """`open_for_reading` of a database that may be of another service."""
     url = database_url(service.name, settings)
     if is_missing(url):
         raise DatabaseRefused(f"{without_secrets(url)}: no such database; has a worker of {service.name} run yet?")
@@ -219,8 +223,3 @@ def _prepare(connection: Connection, service: Service, settings: Settings) -> No
     upgrade_engine(connection, found.runtime_version, service)
     upgrade(connection, found.version, service.migrations)
     connection.execute(update(IDENTITY).values(versions))
-
-
-def versions_of(service: Service) -> tuple[int, int]:
-    """The versions of the tables that this program writes: the engine's, and those of `service`."""
-    return 1 + len(MIGRATIONS), 1 + len(service.migrations)

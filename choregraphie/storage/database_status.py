@@ -9,8 +9,9 @@ from sqlalchemy.exc import DBAPIError
 from choregraphie.errors import DatabaseUnavailable
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
-from choregraphie.storage.database import IDENTITY, Database, open_for_reading, versions_of
+from choregraphie.storage.database import Database, open_unchecked
 from choregraphie.storage.engine import database_url, engine_for, error_text, is_missing
+from choregraphie.storage.identity import IDENTITY, versions_of
 from choregraphie.storage.outbox import OUTBOX
 
 Versions = tuple[int, int]
@@ -46,7 +47,7 @@ def database_status(service: Service, settings: Settings) -> DatabaseStatus | No
     url = database_url(service.name, settings)
     if is_missing(url):
         return None
-    with open_for_reading(service, settings) as connection:
+    with open_unchecked(service, settings) as connection:
         server = connection.dialect.name != "sqlite"
         # The clock first: what follows takes time, and the question is asked between two looks at our own.
         clock = connection.execute(select(func.clock_timestamp())).scalar() if server else None

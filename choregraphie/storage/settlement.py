@@ -4,9 +4,8 @@ import contextlib
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import URL, Row, select
+from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
 from choregraphie.errors import DatabaseRefused, DatabaseUnavailable, UserError
@@ -15,8 +14,9 @@ from choregraphie.service.action import Entry, State
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
 from choregraphie.storage import outbox
-from choregraphie.storage.database import IDENTITY, Conflict, Database, versions_of
+from choregraphie.storage.database import Conflict, Database
 from choregraphie.storage.engine import database_url, engine_for, is_missing, not_opened, without_secrets
+from choregraphie.storage.identity import check_owner, versions_of
 from choregraphie.storage.journal import Journal
 from choregraphie.storage.outbox import OutboxEvent
 
@@ -84,19 +84,16 @@ def _open_beside_worker(service: Service, settings: Settings) -> Iterator[Databa
         raise DatabaseRefused(f"{without_secrets(url)}: no such database; has a worker of {service.name} run yet?")
     database = Database(engine_for(url))
     try:
-        found = _identity(database, url)
-        if found is None or found.name != service.name:
-            raise DatabaseRefused(f"{without_secrets(url)}: not the database of {service.name}")
-        if (found.runtime_version, found.version) != versions_of(service):
+        if _versions(database, url, service) != versions_of(service):
             raise DatabaseRefused(f"{without_secrets(url)}: of another version; start a worker of this one first")
         yield database
     finally:
         database.close()
 
 
-def _identity(database: Database, url: URL) -> Row[Any] | None:
+def _versions(database: Database, url: URL, service: Service) -> tuple[int, int]:
     try:
         with database.begin() as connection:
-            return connection.execute(select(IDENTITY)).first()
+            return check_owner(connection, service)
     except (DatabaseUnavailable, Conflict, DBAPIError, database.driver.Error) as error:
         raise not_opened(url, error, database.engine) from error

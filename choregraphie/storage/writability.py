@@ -5,8 +5,9 @@ from pathlib import Path
 from sqlalchemy import Insert, Table, false, insert, select, update
 
 from choregraphie.process.resources import check_disk
-from choregraphie.storage.database import IDENTITY, Database
+from choregraphie.storage.database import Database
 from choregraphie.storage.engine import is_file
+from choregraphie.storage.identity import IDENTITY
 from choregraphie.storage.inbox import INBOX
 from choregraphie.storage.journal import JOURNAL
 from choregraphie.storage.outbox import OUTBOX

@@ -29,7 +29,9 @@ def add_wide(command: argparse.ArgumentParser) -> None:
 
 
 def key_text(text: str) -> str:
-    """The argument as a key. Raises ArgumentTypeError when it is not UTF-8, which no database takes."""
+    """The argument as a key. Raises ArgumentTypeError when it is empty, or not UTF-8, which no database takes."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a key, which has a character at least")
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,6 +1,7 @@
 """Tables that fit the terminal: keys stay whole, text wraps between words, optional columns are dropped first.
 
-On a pipe, and where a person asks for `--wide`, the console is wider than any line, and all is shown in full.
+Where even then there is no room, each row is a list of its fields, one per line. On a pipe, and where a person
+asks for `--wide`, the console is wider than any line, and all is shown in full.
 """
 
 import datetime as dt
@@ -22,6 +23,8 @@ UNBOUNDED = 10_000
 _GAP = 2
 # In less room, a text would be a column of single words.
 _NARROWEST_TEXT = 18
+# Where columns are folded into less, a table cannot be read.
+_FOLDED = 8
 _SHORTEST_ID = 8
 # The indentation of a wrapped line.
 _HANGING = 4
@@ -43,7 +46,7 @@ class Column:
 
 
 class Fitted:
-    """A table that fits the width of its console, and names the columns it leaves out."""
+    """A table that fits the width of its console, and names the columns it leaves out. In little room: lists."""
 
     def __init__(self, *columns: Column) -> None:
         self._columns = columns
@@ -56,19 +59,22 @@ class Fitted:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         widths = [self._natural(place) for place in range(len(self._columns))]
         kept = self._kept(widths, options.max_width)
-        yield self._table(kept, widths, options.max_width)
+        foldable = [place for place in kept if place == kept[0] or self._columns[place].wraps]
+        if _total(min(widths[p], _FOLDED) if p in foldable else widths[p] for p in kept) > options.max_width:
+            yield self._lists()
+            return
+        tight = _total(self._least(place, widths) for place in kept) > options.max_width
+        yield self._table(kept, widths, folded_key=tight)
         if left_out := [
             c.name for place, c in enumerate(self._columns) if place not in kept and self._filled(place)
         ]:
             yield Text(f"not shown: {', '.join(left_out)}; --wide shows all", style="dim")
 
-    def _table(self, kept: Sequence[int], widths: Sequence[int], room: int) -> Table:
+    def _table(self, kept: Sequence[int], widths: Sequence[int], *, folded_key: bool) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
-        # Only a key that is wider than the terminal is folded.
-        tight = _total(self._least(place, widths) for place in kept) > room
         for place in kept:
             column = self._columns[place]
-            foldable = column.wraps or (tight and place == kept[0])
+            foldable = column.wraps or (folded_key and place == kept[0])
             table.add_column(
                 column.name,
                 no_wrap=not foldable,
@@ -78,6 +84,19 @@ class Fitted:
             )
         for row in self._rows:
             table.add_row(*(row[place] for place in kept))
+        return table
+
+    def _lists(self) -> Table:
+        """Every row as a list of its fields, with an empty line between two rows."""
+        table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=False)
+        table.add_column(no_wrap=True, style="bold")
+        table.add_column(overflow="fold")
+        for number, row in enumerate(self._rows):
+            if number:
+                table.add_row()
+            for column, cell in zip(self._columns, row, strict=True):
+                if cell.plain:
+                    table.add_row(column.name, cell)
         return table
 
     def _kept(self, widths: Sequence[int], room: int) -> list[int]:

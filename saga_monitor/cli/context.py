@@ -129,7 +129,7 @@ def command_context(
 ) -> CommandContext:
     """The context of one run. Raises BadMoment when `--at` is no time."""
     text = getattr(arguments, "at", None)
-    at = moment_of(text, now) if text else None
+    at = moment_of(text, now) if text is not None else None
     return CommandContext(application, settings, open_history, console, at or now, at)
 
 

@@ -39,10 +39,10 @@ def add(commands: Any, sagas: SagaSet) -> None:
 
 
 def _history(arguments: argparse.Namespace, context: CommandContext) -> int:
-    since = moment_of(arguments.since, context.now) if arguments.since else None
+    since = moment_of(arguments.since, context.now) if arguments.since is not None else None
     wanted = Wanted(arguments.type, arguments.saga, arguments.key, since, arguments.all)
     types = list(context.sagas.event_types)
-    if arguments.type and arguments.type not in types:
+    if arguments.type is not None and arguments.type not in types:
         close = "".join(f"; {known} is" for known in get_close_matches(arguments.type, types, 1))
         print(f"saga_monitor: {printable(arguments.type)} is not in the choreography{close}", file=sys.stderr)
     try:

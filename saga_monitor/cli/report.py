@@ -64,7 +64,7 @@ def _plural(sagas: SagaSet) -> str:
 
 def _report(arguments: argparse.Namespace, context: CommandContext) -> int:
     _refuse_unused(arguments, context.sagas)
-    since = moment_of(arguments.since, context.now) if arguments.since else None
+    since = moment_of(arguments.since, context.now) if arguments.since is not None else None
     if arguments.key is None and not arguments.each:
         return _whole(arguments, context, since)
     with context.queries() as queries:

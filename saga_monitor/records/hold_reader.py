@@ -1,6 +1,7 @@
 """Reads the notice of a worker that holds its inbox, because an outside system is down. Never raises."""
 
 from choregraphie.messaging import HistoryEntry
+from choregraphie.saga.rfc3339 import utc
 from choregraphie.saga.topology import (
     DETAIL_HEADER,
     HOLD_HEADER,
@@ -12,7 +13,7 @@ from choregraphie.saga.topology import (
 from saga_monitor.analysis.interventions import LONGEST_WAIT
 from saga_monitor.analysis.messages import Hold
 from saga_monitor.records.lenient_parsing import text
-from saga_monitor.records.timestamps import EntryClock, time_of, utc
+from saga_monitor.records.timestamps import EntryClock, time_of
 
 
 def read_hold(entry: HistoryEntry, service: str, clock: EntryClock) -> Hold:

@@ -14,6 +14,7 @@ from choregraphie.dead_letters.letter import is_brokers_own, letter_id, reason_o
 from choregraphie.messaging import HistoryEntry
 from choregraphie.saga.content_modes import NotAnEnvelope, envelope_bytes
 from choregraphie.saga.envelope import MAX_BODY_BYTES, Envelope, EnvelopeHeader, Instance
+from choregraphie.saga.rfc3339 import utc
 from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import (
     ATTEMPT_HEADER,
@@ -32,7 +33,7 @@ from saga_monitor.records.event_reader import EventReader, KnownType
 from saga_monitor.records.hold_reader import read_hold
 from saga_monitor.records.lenient_parsing import PartialMessage, copy_of, parse_partial, text
 from saga_monitor.records.signatures import UNSIGNED, UNSIGNED_RECORD, is_signed, is_signed_record
-from saga_monitor.records.timestamps import EntryClock, time_of, utc
+from saga_monitor.records.timestamps import EntryClock, time_of
 
 if TYPE_CHECKING:
     from choregraphie.signing.signature import Verifier

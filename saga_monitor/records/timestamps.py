@@ -4,11 +4,9 @@ import datetime as dt
 from dataclasses import dataclass
 
 from choregraphie.messaging import HistoryEntry
-from choregraphie.saga.rfc3339 import read_time
+from choregraphie.saga.rfc3339 import read_time, utc
 from saga_monitor.records.lenient_parsing import parse_partial, text
 
-# No event was said outside of these years. Within them, days can be added to a time and subtracted from it.
-_EARLIEST, _LATEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 # Smaller differences are normal: a clock's error, or the time an entry was on its way.
 ORDINARY = dt.timedelta(seconds=5)
 
@@ -42,18 +40,6 @@ def time_of(value: object) -> dt.datetime | None:
         return utc(read_time(text(value), dt.UTC))
     except ValueError:
         return None
-
-
-def utc(time: dt.datetime | None) -> dt.datetime | None:
-    """`time` in UTC; None without a time, and for one before 1970 or after 8999, when no event was said."""
-    if time is None:
-        return None
-    if time.tzinfo is not dt.UTC:
-        try:
-            time = time.astimezone(dt.UTC) if time.tzinfo else time.replace(tzinfo=dt.UTC)
-        except OverflowError:
-            return None
-    return time if _EARLIEST <= time < _LATEST else None
 
 
 def said_at(entry: HistoryEntry, now: dt.datetime) -> dt.datetime | None:

@@ -82,6 +82,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "SAGA_AMQP_URL_FILE" in refused({"SAGA_AMQP_URL_FILE": str(tmp_path)})
 
 
+def test_a_file_without_a_name_is_empty() -> None:
+    assert refused({"SAGA_AMQP_URL_FILE": ""}).endswith("SAGA_AMQP_URL_FILE: empty")
+
+
 def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "url").write_bytes(b"\xff\xfe\x00")
     assert "SAGA_AMQP_URL_FILE" in refused({"SAGA_AMQP_URL_FILE": str(tmp_path / "url")})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from typing import Any
 
 import pytest
@@ -90,12 +91,20 @@ def test_bytes_that_are_no_event_are_a_letter_too(body: bytes) -> None:
         {"x-death": "no list", "x-first-death-reason": 3},
         {"x-death": [None, {"queue": 1}]},
         {"x-saga-detail": "\x1b[31mred", "x-saga-reason": "\x1b"},
+        {"x-saga-set-aside": "0001-01-01T00:00:00+14:00"},
+        {"x-saga-set-aside": "9999-12-31T23:59:59-14:00"},
+        {"x-saga-held": "alice", "x-saga-letter": "--help"},
+        {"x-saga-held": "alice", "x-saga-letter": ""},
     ],
-    ids=["none", "wrong types", "no deaths", "odd deaths", "control characters"],
+    ids=[
+        *("none", "wrong types", "no deaths", "odd deaths", "control characters"),
+        *("first day", "last day", "an id that is an option", "no id"),
+    ],
 )
 def test_headers_that_nobody_of_ours_wrote_stop_nothing(headers: dict[str, Any]) -> None:
     letter = read_letter(delivery(headers=headers), "paiement", SAGAS)
-    assert letter.id
+    assert re.fullmatch(r"[0-9a-f]{12}", letter.id)
+    assert letter.at in {None, NOON}
     assert letter.reason.isprintable()
     assert letter.detail.isprintable()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from choregraphie import Settings
 from choregraphie.doctor.finding import Verdict
 from choregraphie.doctor.installation import examine_installation
+from choregraphie.signing.key_files import KeyFiles
 from services.application import APP
 from tests.support.signing_keys import with_keys
 
@@ -24,6 +25,12 @@ def test_everybody_needs_a_public_key(tmp_path: Path) -> None:
     assert verdicts(Settings()) == []
     settings = with_keys(tmp_path)
     assert [verdict for verdict, _ in verdicts(settings)] == [Verdict.OK]
+    private = KeyFiles.of(settings).private_file("stock")
+    private.chmod(0o644)
+    assert verdicts(settings) == [
+        (Verdict.WRONG, f"SAGA_SIGNING_KEY: others may read or replace {private}; 'chmod 400 {private}'")
+    ]
+    private.chmod(0o400)
     shutil.rmtree(tmp_path / "public" / "paiement")
     ((verdict, what),) = verdicts(settings)
     assert verdict is Verdict.WRONG

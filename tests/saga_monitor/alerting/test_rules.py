@@ -134,7 +134,9 @@ def test_a_notice_keeps_its_id_from_the_opening_to_the_closing(store: AlertStore
     (opened,) = store.update(alerts(anomaly()), START, HOUR)
     (closed,) = store.update({}, START + HOUR, HOUR)
     assert (
-        opened.as_json(SAGAS)["id"] == closed.as_json(SAGAS)["id"] == "stuck/stock/unresponsive@2024-11-22T18:47:00.000Z"
+        opened.as_json(SAGAS)["id"]
+        == closed.as_json(SAGAS)["id"]
+        == "stuck/stock/unresponsive@2024-11-22T18:47:00.000Z"
     )
     assert closed.alert == opened.alert
     assert json.loads(json.dumps(opened.as_json(SAGAS))) == {

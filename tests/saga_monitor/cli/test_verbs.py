@@ -285,3 +285,22 @@ def test_days_have_names_in_every_argument_that_is_a_time(command: Any, stream: 
     for arguments in (["report", "--orders", "--since", "yesterday"], ["history", "--since", "Yesterday"]):
         assert "CMD-NEW" in (told := command(*arguments)[1])
         assert "CMD-OLD" not in told
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["report", "--since", ""], ["history", "--since", ""], ["list", "--at", ""], ["show", "CMD-0", "--at", ""]],
+    ids=" ".join,
+)
+def test_an_empty_time_is_no_time(command: Any, told: Stream, arguments: list[str]) -> None:
+    """As the variable of a shell that is not set: the answer would be about all of the history."""
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "")
+    assert "is not a time" in err
+
+
+@pytest.mark.parametrize("option", ["--token", "--host"])
+def test_an_empty_option_of_the_page_is_refused(command: Any, option: str) -> None:
+    with pytest.raises(SystemExit) as left:
+        command("serve", option, "", "--port", "0")
+    assert left.value.code == 2

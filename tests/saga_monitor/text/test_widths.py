@@ -134,3 +134,23 @@ def test_an_order_is_read_on_a_real_terminal(environment: dict[str, str], channe
         shown = window.awaits("left with 0")
         assert ORDER in shown
         assert "COMPENSATED" in shown
+
+
+def test_where_columns_have_no_room_each_row_is_a_list_of_its_fields() -> None:
+    table = Fitted(
+        Column("id"), Column("service"), Column("order"), Column("event", goes=1), Column("why", wraps=True)
+    )
+    for number in "12":
+        why = "the account is empty, and nothing was reserved"
+        table.add_row(f"1f071eb0f76{number}", "paiement", ORDER, "stock.reserve", why)
+    shown = lines_of(table, 40)
+    assert max(map(len, shown)) <= 40
+    assert shown[:4] == [
+        "id       1f071eb0f761",
+        "service  paiement",
+        f"order    {ORDER}",
+        "event    stock.reserve",
+    ]
+    assert shown[4] == "why      the account is empty, and"
+    assert shown.count("") == 1
+    assert "not shown" not in "".join(shown)
