@@ -82,7 +82,8 @@ def _ready(options: argparse.Namespace, settings: Settings) -> int:
         time.sleep(0.2)
     if options.json:
         ready = [name for name in names if name not in not_ready]
-        print(json.dumps({"ready": ready, "missing": [name for name in names if name in not_ready]}))
+        missing = [name for name in names if name in not_ready]
+        print(json.dumps({"ready": ready, "missing": missing, "why": not_ready}, ensure_ascii=False))
     by_reason: dict[str, list[str]] = {}
     for name, why in not_ready.items():
         by_reason.setdefault(why, []).append(name)

@@ -10,7 +10,7 @@ from typing import Any
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.projection.counters import UNKNOWN_FORGOTTEN, bounded, left_out
 from saga_monitor.projection.durations import WHOLE, Durations, group_durations, rounded
-from saga_monitor.projection.indexes import HELD, NOT_HELD, has
+from saga_monitor.projection.indexes import has, held_now, stuck_now
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.schema import instant
 
@@ -115,8 +115,8 @@ def _flags_since(span: _Span, now: dt.datetime, stuck_after: float) -> dict[Flag
     found = span.ask(f"SELECT {sums} FROM instances WHERE flags != '[]' AND {{recent}}")[0]  # noqa: S608 - constants
     silent = instant(now - dt.timedelta(seconds=stuck_after))
     by_the_clock = (
-        f"SELECT count(*) FILTER (WHERE quiet_since < ?3 AND {NOT_HELD.format('?4')}),"  # noqa: S608 - constants
-        f" count(*) FILTER (WHERE {HELD.format('?4')}) FROM instances WHERE at_rest = 0 AND {{recent}}"
+        f"SELECT count(*) FILTER (WHERE {stuck_now('?3', '?4')}),"  # noqa: S608 - constants
+        f" count(*) FILTER (WHERE {held_now('?4')}) FROM instances WHERE at_rest = 0 AND {{recent}}"
     )
     ((stuck, held),) = span.ask(by_the_clock, silent, span.queries.held(now).as_json)
     flags = {flag: number or 0 for flag, number in zip(Flag, found, strict=True)}

@@ -43,16 +43,24 @@ def has(flag: Flag) -> str:
     return f"""instr(flags, '"{flag}"') > 0"""
 
 
-# The SQL condition of the instances that are held; its value: `holds.HeldSteps.as_json`. One that needs a person
-# does not wait for the outside alone.
+# Of an instance whose step is held. One that needs a person does not wait for an external system alone.
 _WAITS_FOR = (
     "json_extract(held.value, '$[0]') = instances.saga AND instr(steps, json_extract(held.value, '$[1]')) > 0"
 )
-HELD = (
+_HELD = (
     f"(NOT {has(Flag.INTERVENTION)}"  # noqa: S608 - constants
     f" AND EXISTS (SELECT 1 FROM json_each({{}}) AS held WHERE {_WAITS_FOR}))"
 )
-NOT_HELD = f"NOT {HELD}"
+
+
+def held_now(steps: str = "?") -> str:
+    """The SQL condition of the instances that are held. `steps`: the parameter for `holds.HeldSteps.as_json`."""
+    return f"at_rest = 0 AND {_HELD.format(steps)}"
+
+
+def stuck_now(silent_since: str = "?", steps: str = "?") -> str:
+    """That of the stuck ones: silent since before a time, and not held, as `saga_state.is_stuck` decides of one."""
+    return f"at_rest = 0 AND quiet_since < {silent_since} AND NOT {_HELD.format(steps)}"
 
 
 def of_flag(flag: Flag) -> str:

@@ -13,7 +13,7 @@ from saga_monitor.projection import durations
 from saga_monitor.projection.durations import Durations
 from saga_monitor.projection.file_reader import FileReader
 from saga_monitor.projection.holds import OPEN_HOLDS, HeldSteps, lasting
-from saga_monitor.projection.indexes import AMONG_SAGAS, HELD, NOT_HELD, OF_SAGA, PLACED, has
+from saga_monitor.projection.indexes import AMONG_SAGAS, OF_SAGA, PLACED, has, held_now, stuck_now
 from saga_monitor.projection.messages import DEAD_LETTER, RETRY, dead_letter_of, retry_of
 from saga_monitor.projection.models import SUMMARY_COLUMNS, RecordedEvent, SagaSummary, Totals, summary_of
 from saga_monitor.projection.schema import AS_OF, instant, moment
@@ -123,12 +123,10 @@ class Queries(FileReader):
     def flagged(self, flag: Flag, limit: int, now: dt.datetime, saga: str | None = None) -> list[SagaSummary]:
         """The instances with `flag`, the last heard first."""
         if flag is Flag.STUCK:
-            clauses = ["at_rest = 0", "quiet_since < ?", NOT_HELD.format("?")]
             values = (self._silent_since(now), self.held(now).as_json)
-            return self._listed(clauses, values, "quiet_since DESC", limit, now, saga)
+            return self._listed([stuck_now()], values, "quiet_since DESC", limit, now, saga)
         if flag is Flag.HELD:
-            clauses = ["at_rest = 0", HELD.format("?")]
-            return self._listed(clauses, (self.held(now).as_json,), _NEWEST, limit, now, saga)
+            return self._listed([held_now()], (self.held(now).as_json,), _NEWEST, limit, now, saga)
         return self._listed([has(flag)], (), _NEWEST, limit, now, saga)
 
     def urgent(self, limit: int, now: dt.datetime, saga: str | None = None) -> list[SagaSummary]:
@@ -138,7 +136,7 @@ class Queries(FileReader):
         return list({one.number: one for one in found}.values())[:limit]
 
     def _stuck(self, now: dt.datetime, most: int | None, saga: str | None) -> int:
-        among = f"at_rest = 0 AND quiet_since < ? AND {NOT_HELD.format('?')} AND {AMONG_SAGAS} LIMIT ?"
+        among = f"{stuck_now()} AND {AMONG_SAGAS} LIMIT ?"
         ((stuck,),) = self.ask(
             f"SELECT count(*) FROM (SELECT 1 FROM instances WHERE {among})",  # noqa: S608 - constants
             self._silent_since(now),
@@ -161,7 +159,7 @@ class Queries(FileReader):
         held = HeldSteps.of(self.sagas, holds)
         if not held.steps:
             return 0
-        question = f"SELECT count(*) FROM instances WHERE at_rest = 0 AND {HELD.format('?')} AND {AMONG_SAGAS}"  # noqa: S608
+        question = f"SELECT count(*) FROM instances WHERE {held_now()} AND {AMONG_SAGAS}"  # noqa: S608
         return int(self.ask(question, held.as_json, json.dumps(self.names_of(saga)))[0][0])
 
     def in_flight(self, limit: int, now: dt.datetime, saga: str | None = None) -> list[SagaSummary]:
@@ -175,7 +173,7 @@ class Queries(FileReader):
         self, since: dt.datetime, until: dt.datetime, limit: int, now: dt.datetime, saga: str | None = None
     ) -> list[SagaSummary]:
         """The instances that became silent in that span and still await something."""
-        clauses = ["at_rest = 0", "quiet_since >= ?", "quiet_since < ?", NOT_HELD.format("?")]
+        clauses = ["quiet_since >= ?", stuck_now()]
         values = (instant(since), instant(until), self.held(now).as_json)
         return self._listed(clauses, values, "quiet_since", limit, now, saga)
 

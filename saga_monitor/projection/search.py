@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from choregraphie.terminal.arguments import day_of
 from saga_monitor.analysis.saga_state import Flag, State
-from saga_monitor.projection.indexes import AMONG_SAGAS, HELD, NOT_HELD, OF_SAGA, has
+from saga_monitor.projection.indexes import AMONG_SAGAS, OF_SAGA, has, held_now, stuck_now
 
 # The most values kept of an instance, so that a client which never stops cannot grow its text without end.
 MOST_VALUES = 50
@@ -178,16 +178,15 @@ def condition_of(only: InstanceFilter, silent_since: int | None, held: str, saga
     silent = (silent_since, held)
     asked: list[tuple[str, tuple[object, ...]]] = []
     if only.flag is Flag.STUCK:
-        asked.append((f"at_rest = 0 AND quiet_since < ? AND {NOT_HELD.format('?')}", silent))
+        asked.append((stuck_now(), silent))
     elif only.flag is Flag.HELD:
-        asked.append((f"at_rest = 0 AND {HELD.format('?')}", (held,)))
+        asked.append((held_now(), (held,)))
     elif only.flag:
         asked.append((has(only.flag), ()))
     if only.in_flight:
         asked.append(("at_rest = 0", ()))
     if only.needs_attention:
-        stuck = f"at_rest = 0 AND quiet_since < ? AND {NOT_HELD.format('?')}"
-        asked.append((f"(urgent = 1 OR {stuck})", silent))
+        asked.append((f"(urgent = 1 OR {stuck_now()})", silent))
     if only.state:
         asked.append(("state = ?", (only.state,)))
     if only.saga and not (only.flag or only.in_flight or only.needs_attention):

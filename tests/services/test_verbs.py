@@ -127,7 +127,9 @@ def test_ready_says_that_the_broker_is_away(capsys: Captured, monkeypatch: pytes
     monkeypatch.setenv("SAGA_AMQP_URL", "amqp://guest:guest@127.0.0.1:1/")
     assert main(["ready", "stock", "--json"]) == 1
     printed = capsys.readouterr()
-    assert printed.out == '{"ready": [], "missing": ["stock"]}\n'
+    answer = json.loads(printed.out)
+    assert (answer["ready"], answer["missing"]) == ([], ["stock"])
+    assert answer["why"]["stock"].startswith("the broker is away: ")
     (line,) = printed.err.splitlines()
     assert line.startswith("services: not ready: stock (the broker is away: ")
 
