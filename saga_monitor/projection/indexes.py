@@ -59,7 +59,7 @@ def held_now(steps: str = "?") -> str:
 
 
 def stuck_now(silent_since: str = "?", steps: str = "?") -> str:
-    """That of the stuck ones: silent since before a time, and not held, as `saga_state.is_stuck` decides of one."""
+    """That of the stuck ones: silent since before a time, and not held, as `saga_state.is_stuck` decides."""
     return f"at_rest = 0 AND quiet_since < {silent_since} AND NOT {_HELD.format(steps)}"
 
 
