@@ -11,7 +11,8 @@ ChoregraphieError
 │   ├── MonitorRefused      the monitor refuses a question: its token, its name, a saga that it does not know
 │   └── NobodyHears         the broker has no exchange for an event yet: no worker has been started
 ├── BrokerUnavailable       the session is lost or the broker is away; open another session
-│   └── HistoryMissing      the broker has no history stream yet
+│   ├── HistoryMissing      the broker has no history stream yet
+│   └── ManagementUnavailable   the management of the broker does not answer, or not as one does
 ├── DatabaseUnavailable     the database does not answer now; wait, no delivery is to blame
 ├── ResourceShortage        the worker lacks descriptors, memory, threads or disk; wait, no delivery is to blame
 ├── OutsideUnavailable      an outside system is down: its client raises it; opens a circuit breaker
@@ -69,6 +70,10 @@ class BrokerUnavailable(ChoregraphieError):
 
 class HistoryMissing(BrokerUnavailable):
     """The broker has no history stream, because no worker has declared it yet or it was deleted."""
+
+
+class ManagementUnavailable(BrokerUnavailable):
+    """The broker's management does not answer, or not as a management does. The text names its setting."""
 
 
 class DatabaseUnavailable(ChoregraphieError):

@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from choregraphie.amqp_url import broker_address
-from choregraphie.errors import BrokerRefused, BrokerUnavailable, LoginRefused
+from choregraphie.errors import BrokerRefused, LoginRefused, ManagementUnavailable
 from choregraphie.saga.topology import Binding, Topology
 from choregraphie.settings import Settings
 from choregraphie.tls import distrust, https_address
@@ -84,7 +85,7 @@ async def management_rows(
     vhost = f"/{quote(broker_address(settings.current('amqp_url')).vhost, safe='')}" if of_vhost else ""
     rows = (await ask(settings, f"{what}{vhost}{'?columns=' if columns else ''}{columns}")).content
     if not isinstance(rows, list):
-        raise BrokerUnavailable(f"the management answers no list of {what}")
+        raise ManagementUnavailable(f"the management answers no list of {what}")
     return [row for row in rows if isinstance(row, dict)]
 
 
@@ -118,7 +119,7 @@ async def _send(settings: Settings, method: str, path: str, document: Mapping[st
     try:
         base, context = https_address(settings.current("management_url"))
     except ValueError as error:  # a file that its parameters name has gone since the start
-        raise BrokerUnavailable(f"SAGA_MANAGEMENT_URL: {error}") from error
+        raise ManagementUnavailable(f"SAGA_MANAGEMENT_URL: {error}") from error
     seconds = ANSWER_SECONDS if document is None else IMPORT_SECONDS
     try:
         async with (
@@ -132,10 +133,19 @@ async def _send(settings: Settings, method: str, path: str, document: Mapping[st
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         if why := distrust(error):
             raise BrokerRefused(f"{_named(base)}: {why}") from error
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise BrokerUnavailable(f"{_named(base)}: the management does not answer: {why}") from error
+        raise ManagementUnavailable(f"{_named(base)}: the management does not answer: {_cause(error)}") from error
     except (ValueError, RecursionError) as error:
-        raise BrokerUnavailable(f"{_named(base)}: what answers there is no management: no JSON") from error
+        raise ManagementUnavailable(f"{_named(base)}: what answers there is no management: no JSON") from error
+
+
+def _cause(error: BaseException) -> str:
+    """What the system says of the connection; else what the client says."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return os.strerror(cause.errno) if cause.errno else cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _named(base: str) -> str:
@@ -158,7 +168,7 @@ def _check_status(status: int, method: str, content: bytes, named: str) -> None:
     if method == "POST" and status == 400:
         raise BrokerRefused(f"the management refuses the definitions: {_reason(content)}")
     if status not in {200, 201, 204}:
-        raise BrokerUnavailable(f"{named}: the management answers HTTP {status}")
+        raise ManagementUnavailable(f"{named}: the management answers HTTP {status}")
 
 
 def _reason(content: bytes) -> str:
@@ -174,7 +184,7 @@ async def _content(answer: "httpx.Response") -> bytes:
     async for part in answer.aiter_bytes():
         content += part
         if len(content) > LARGEST_ANSWER_BYTES:
-            raise BrokerUnavailable(f"the management answers more than {LARGEST_ANSWER_BYTES} bytes")
+            raise ManagementUnavailable(f"the management answers more than {LARGEST_ANSWER_BYTES} bytes")
     return bytes(content)
 
 

@@ -9,6 +9,7 @@ from types import ModuleType
 
 from choregraphie import BrokerUnavailable, DatabaseUnavailable, UserError
 from choregraphie.application import Application
+from choregraphie.errors import ManagementUnavailable
 from choregraphie.logs import silence_the_client
 from choregraphie.process.stdout_errors import output_lost
 from choregraphie.process.working_directory import working_directory
@@ -49,11 +50,11 @@ def main(application: Application, arguments: Sequence[str] | None = None, *, fl
         code = int(options.do(options, application.read_settings(os.environ)))
         sys.stdout.flush()
         return code
+    except (UserError, DatabaseUnavailable, ManagementUnavailable) as error:
+        print(f"{application.program}: {error}", file=sys.stderr)
+        return 2
     except BrokerUnavailable as error:
         print(f"{application.program}: broker away ({error}); SAGA_AMQP_URL names the broker", file=sys.stderr)
-        return 2
-    except (UserError, DatabaseUnavailable) as error:
-        print(f"{application.program}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

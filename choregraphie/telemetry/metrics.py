@@ -37,7 +37,7 @@ class Instruments:
         self.dead_lettered = count("dead_lettered", "Dead letters.", "reason")
         self.batch = spread("batch_size", "Deliveries in one transaction.", buckets=_SIZES)
         self.outbox = gauge("outbox_waiting", "Events committed and not confirmed.")
-        self.published = count("said", "Events confirmed by the broker.")
+        self.published = count("published", "Events confirmed by the broker.")
         self.commit = spread("commit_seconds", "Duration of a batch's transaction.")
         self.publish = spread("publish_seconds", "Duration of publishing, until the last confirm.")
         self.call = spread("call_seconds", "Calls to the outside.", "type")

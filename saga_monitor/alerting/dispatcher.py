@@ -20,7 +20,7 @@ from saga_monitor.alerting.rules import Notice, Status, path_of
 
 log = structlog.get_logger()
 
-OUTCOMES = ("told", "dropped", "failed_tries")
+OUTCOMES = ("delivered", "dropped", "failed_tries")
 QUEUE_LIMIT = 100
 TRIES = 5
 TIMEOUT_SECONDS = 10.0
@@ -28,7 +28,7 @@ DRAIN_SECONDS = 3.0  # to deliver queued notices when the monitor ends
 
 
 class Dispatcher:
-    """All notifiers. `counts`: notices by notifier and outcome, which is `told`, `dropped` or `failed_tries`."""
+    """All notifiers. `counts`: notices by notifier and outcome: `delivered`, `dropped` or `failed_tries`."""
 
     def __init__(self, notifiers: Sequence[Notifier]) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -43,13 +43,13 @@ class Dispatcher:
     def outcome_counts(self) -> dict[tuple[str, str], int]:
         """`counts`, with 0 for outcomes that have not happened yet."""
         all_of_them = [(queue.name, outcome) for queue in self._queues for outcome in OUTCOMES]
-        return {("log", "told"): 0, **dict.fromkeys(all_of_them, 0), **self.counts}
+        return {("log", "delivered"): 0, **dict.fromkeys(all_of_them, 0), **self.counts}
 
     def notify(self, notices: Sequence[Notice]) -> None:
         """Log the notices and add them to every queue. Never waits."""
         for notice in notices:
             _to_log(notice)
-            self.counts["log", "told"] += 1
+            self.counts["log", "delivered"] += 1
             for queue in self._queues:
                 queue.put(notice)
 
@@ -108,7 +108,7 @@ class _DeliveryQueue:
         for tries in range(1, TRIES + 1):
             failure = await self._try(notice)
             if failure is None:
-                self._counts[self.name, "told"] += 1
+                self._counts[self.name, "delivered"] += 1
                 self._delivered.append((self.name, notice))
                 return
             self._counts[self.name, "failed_tries"] += 1

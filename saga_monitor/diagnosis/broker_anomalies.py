@@ -47,7 +47,7 @@ def _inbox(service: str, status: BrokerStatus, start: str) -> Iterator[Anomaly]:
     queue = status.inbox(service)
     if queue and queue.messages and not queue.consumers:
         text = f"{inbox(service)} has no consumer and {messages(queue.messages)}: {start}"
-        yield _queue(service, status, "no_consumer", text, queue.messages)
+        yield _queue(service, status, Reason.NO_CONSUMER, text, queue.messages)
 
 
 def _retries(queries: Queries, service: str, status: BrokerStatus) -> Iterator[Anomaly]:
@@ -60,7 +60,7 @@ def _retries(queries: Queries, service: str, status: BrokerStatus) -> Iterator[A
             f"{messages(waiting)} in the queues {retry(service)}.* for another try, and the history tells nothing"
         )
         text += f" of {untold}: see the log of {service}; what cannot be done ends in {dlq(service)}"
-        yield _queue(service, status, "retrying", text, untold)
+        yield _queue(service, status, Reason.RETRYING, text, untold)
 
 
 def _missing(sagas: SagaSet, status: BrokerStatus, told: Collection[str | None]) -> Iterator[Anomaly]:
@@ -121,10 +121,10 @@ def _leaderless(sagas: SagaSet, status: BrokerStatus) -> Iterator[Anomaly]:
         since = min(one.since for one in problems)
         if service is None:
             yield Anomaly(
-                Kind.BLIND, None, None, None, since, "no_leader", f"{text}; until then nothing is heard here"
+                Kind.BLIND, None, None, None, since, Reason.NO_LEADER, f"{text}; until then nothing is heard here"
             )
         else:
-            yield Anomaly(Kind.QUEUE, None, None, service, since, "no_leader", text, len(problems))
+            yield Anomaly(Kind.QUEUE, None, None, service, since, Reason.NO_LEADER, text, len(problems))
 
 
 def _hidden(sagas: SagaSet, status: BrokerStatus) -> Iterator[Anomaly]:

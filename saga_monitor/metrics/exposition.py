@@ -24,7 +24,7 @@ from saga_monitor.metrics.sagas import NONE, saga_metrics
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.threads import run_in_thread
 
-_WHYS = ("unreadable", "unknown", "untrusted", "unsigned", "unsigned_record", "excess")
+_REASONS_IGNORED = ("unreadable", "unknown", "untrusted", "unsigned", "unsigned_record", "excess")
 
 
 class MonitorMetrics(Collector):
@@ -83,14 +83,14 @@ class MetricsPage:
 
 
 def _ignored(counts: Mapping[str, Mapping[str, int]]) -> Metric:
-    whys = dict.fromkeys(_WHYS, 0)
+    reasons = dict.fromkeys(_REASONS_IGNORED, 0)
     for counted in counts.values():
         for name, number in counted.items():
             if name.startswith("ignored."):
-                why = name.removeprefix("ignored.")
-                whys[why] = whys.get(why, 0) + number
+                reason = name.removeprefix("ignored.")
+                reasons[reason] = reasons.get(reason, 0) + number
     about = "Entries of the history that were ignored."
-    return counter("saga_entries_ignored", about, ("why",), [((why,), number) for why, number in whys.items()])
+    return counter("saga_entries_ignored", about, ("reason",), [((one,), n) for one, n in reasons.items()])
 
 
 def _anomalies(view: View, sagas: SagaSet) -> Iterator[Metric]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.saga_fixture import SPEAKERS
-from tests.support.workers import services, until
+from tests.support.workers import paused, services, until
 
 if TYPE_CHECKING:
     from tests.support.brokers import Broker
@@ -41,8 +42,11 @@ def is_bound(saga: SagaFixture, exchange: str, queue: str, key: str) -> bool:
     ],
 )
 def test_a_worker_restores_a_binding_that_was_lost(running_saga: SagaFixture, lost: tuple[str, str, str]) -> None:
-    running_saga.management.unbind(*lost)
-    assert not is_bound(running_saga, *lost)
+    with contextlib.ExitStack() as idle:
+        for worker in running_saga.workers.values():
+            idle.enter_context(paused(worker))  # the binding would be there again before it is looked for
+        running_saga.management.unbind(*lost)
+        assert not is_bound(running_saga, *lost)
     until(lambda: is_bound(running_saga, *lost), f"{lost} is bound again")
     running_saga.await_events(running_saga.order(), "commande.creee", "notification.envoyee")
 
@@ -115,7 +119,10 @@ def test_ready_says_what_is_wrong_with_the_management(running_saga: SagaFixture,
     assert "SAGA_MANAGEMENT_URL: HTTP 401" in wrong.stderr
     away = services("ready", "stock", **running_saga.settings, management_url="http://u:p@127.0.0.1:9")
     assert (away.returncode, away.stderr.count("\n")) == (1, 1)
-    assert "its bindings are not known: the management does not answer" in away.stderr
+    assert (
+        "its bindings are not known: SAGA_MANAGEMENT_URL, 127.0.0.1:9: the management does not answer"
+        in away.stderr
+    )
 
 
 def test_a_deleted_exchange_is_declared_again_by_its_consumer(stopped_saga: SagaFixture) -> None:

@@ -82,7 +82,7 @@ async def test_what_was_heard_is_counted(monitor: Monitor, stream: Stream, watch
     assert found["saga_retries_total{saga=commande,service=paiement}"] == 1
     assert found["saga_dead_letters_total{reason=unreadable,saga=,service=stock}"] == 1
     assert found["saga_dead_letters_total{reason=other,saga=,service=stock}"] == 1
-    assert found["saga_entries_ignored_total{why=unreadable}"] == 1
+    assert found["saga_entries_ignored_total{reason=unreadable}"] == 1
     assert found["saga_events_total{saga=commande,type=commande.initiee}"] == 9
     assert not [name for name in found if "CMD-" in name]
 
@@ -106,11 +106,11 @@ async def test_what_never_happened_is_nought_so_that_its_first_time_is_an_increa
             of = f"saga={saga},service={service}"
             letters = {f"saga_dead_letters_total{{reason={reason},{of}}}" for reason in reasons}
             assert {found[name] for name in letters} == {0}
-    for outcome in ("told", "dropped", "failed_tries"):
+    for outcome in ("delivered", "dropped", "failed_tries"):
         assert found[f"saga_alert_notices_total{{outcome={outcome},receiver=webhook}}"] == 0
-    assert found["saga_alert_notices_total{outcome=told,receiver=log}"] == 0
+    assert found["saga_alert_notices_total{outcome=delivered,receiver=log}"] == 0
     whys = ("unreadable", "unknown", "untrusted")
-    assert {found[f"saga_entries_ignored_total{{why={why}}}"] for why in whys} == {0}
+    assert {found[f"saga_entries_ignored_total{{reason={why}}}"] for why in whys} == {0}
     assert found["saga_events_total{saga=commande,type=commande.initiee}"] == 0
 
 
@@ -157,7 +157,7 @@ async def test_the_look_outs_view_is_shown(monitor: Monitor, stream: Stream, wat
     assert found["saga_anomalies{kind=half_undone,saga=commande}"] == 1
     assert found["saga_monitor_broker_up"] == 1
     assert (found["saga_history_lag_entries"], found["saga_history_lag_seconds"]) == (0, 0)
-    assert found["saga_alert_notices_total{outcome=told,receiver=log}"] == 2
+    assert found["saga_alert_notices_total{outcome=delivered,receiver=log}"] == 2
     assert sorted(line["kind"] for line in logs) == ["half_undone", "stuck"]
 
 

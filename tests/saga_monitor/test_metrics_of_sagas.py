@@ -71,7 +71,7 @@ async def test_what_is_of_no_saga_is_counted_apart(
         "saga_dead_letters_total{reason=exhausted,saga=retour,service=paiement}": 1,
         "saga_dead_letters_total{reason=unreadable,saga=,service=stock}": 1,
     }
-    assert found["saga_entries_ignored_total{why=unreadable}"] == 1
+    assert found["saga_entries_ignored_total{reason=unreadable}"] == 1
 
 
 @pytest.mark.parametrize(

@@ -114,3 +114,13 @@ def test_a_broker_that_is_away_is_named_with_its_setting(
     assert main(APP, ["dlq", "list"]) == 2
     said = capsys.readouterr().err
     assert said == "services: broker away (127.0.0.1:1: Connection refused); SAGA_AMQP_URL names the broker\n"
+
+
+def test_a_management_that_is_away_is_named_with_its_setting(
+    amqp_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SAGA_AMQP_URL", amqp_url)
+    monkeypatch.setenv("SAGA_MANAGEMENT_URL", "http://guest:guest@127.0.0.1:1")
+    assert main(APP, ["topology", "check"]) == 2
+    said = "SAGA_MANAGEMENT_URL, 127.0.0.1:1: the management does not answer: Connection refused"
+    assert capsys.readouterr().err == f"services: {said}\n"

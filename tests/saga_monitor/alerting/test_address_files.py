@@ -75,7 +75,7 @@ async def test_a_refused_webhook_is_read_again_from_its_file(tmp_path: Path, sta
         async with open_dispatcher(read_settings({"SAGA_ALERT_WEBHOOK_FILE": str(file)}), SAGAS) as opened:
             file.write_text(f"http://{place}/second\n")
             async with delivering(opened, tmp_path):
-                await until(lambda: opened.counts["webhook", "told"] == 1)
+                await until(lambda: opened.counts["webhook", "delivered"] == 1)
     assert paths == ["/first", "/second"]
 
 
@@ -87,7 +87,7 @@ async def test_apprise_addresses_are_read_again_from_their_file_after_a_failed_t
         async with open_dispatcher(read_settings({"SAGA_ALERT_APPRISE_FILE": str(file)}), SAGAS) as opened:
             file.write_text(f"json://{place}/second\n")
             async with delivering(opened, tmp_path):
-                await until(lambda: opened.counts["apprise", "told"] == 1)
+                await until(lambda: opened.counts["apprise", "delivered"] == 1)
     assert paths == ["/first", "/second"]
 
 

@@ -107,7 +107,7 @@ async def test_a_webhook_is_sent_json_and_the_notice_is_logged(store: AlertStore
     with capture_logs() as logs:
         async with webhook_server(lambda _: 204) as (hook, opened):
             opened.notify(notices(store))
-            await until(lambda: opened.counts["webhook", "told"] == 1)
+            await until(lambda: opened.counts["webhook", "delivered"] == 1)
     assert hook.delivered[0]["status"] == "opened"
     (line,) = [line for line in logs if line["event"] == "alert.opened"]
     assert (line["kind"], line["reason"], line["sentence"]) == ("stuck", "r0", "CMD-1 waits")
@@ -118,7 +118,7 @@ async def test_a_webhook_is_sent_json_and_the_notice_is_logged(store: AlertStore
 async def test_a_flaky_webhook_is_retried_until_it_takes_the_notice(store: AlertStore, flaw: int | None) -> None:
     async with webhook_server(lambda asked: flaw if asked < 4 else 200) as (hook, opened):
         opened.notify(notices(store))
-        await until(lambda: opened.counts["webhook", "told"] == 1)
+        await until(lambda: opened.counts["webhook", "delivered"] == 1)
     assert (hook.asked, len(hook.delivered)) == (4, 1)
     assert opened.counts["webhook", "failed_tries"] == 3
 
@@ -174,7 +174,7 @@ async def test_a_slow_receiver_does_not_delay_another(store: AlertStore, tmp_pat
     both = Dispatcher([Stuck(), Quick()])
     running = asyncio.create_task(both.run())
     both.notify(notices(store, 20))
-    await until(lambda: both.counts["quick", "told"] == 20)
+    await until(lambda: both.counts["quick", "delivered"] == 20)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
@@ -232,7 +232,7 @@ async def test_a_webhook_with_an_endless_answer_has_taken_the_notice(store: Aler
     async with server, open_dispatcher(Settings(alert_webhook=url), SAGAS) as opened:
         running = asyncio.create_task(opened.run())
         opened.notify(notices(store))
-        await until(lambda: opened.counts["webhook", "told"] == 1)
+        await until(lambda: opened.counts["webhook", "delivered"] == 1)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 

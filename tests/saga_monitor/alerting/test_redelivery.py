@@ -97,7 +97,7 @@ async def test_a_dropped_notice_is_sent_again_by_the_notifier_that_dropped_it_al
             assert [(name, notice.status) for name, notice in undelivered] == [("webhook", "opened")]
             away = False
             both.redeliver(undelivered)
-            await until(lambda: both.counts["webhook", "told"] == 1)
+            await until(lambda: both.counts["webhook", "delivered"] == 1)
         assert store.redeliveries(both.delivered(), START + HOUR) == []
         assert (quick.heard, len(hook.delivered)) == (1, 1)
         assert [line["event"] for line in logs] == ["alert.opened", "alert.dropped"]

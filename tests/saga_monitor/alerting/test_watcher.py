@@ -75,7 +75,7 @@ async def test_without_a_broker_it_judges_by_what_was_read(monitor: Monitor, str
             while not watcher.view.at:  # noqa: ASYNC110 - what is waited for tells nobody
                 await asyncio.sleep(0.05)
         assert [anomaly.reason for anomaly in watcher.view.anomalies] == ["unknown"]
-    assert watcher.dispatcher.counts["log", "told"] == 0
+    assert watcher.dispatcher.counts["log", "delivered"] == 0
 
 
 class ClockedMonitor:
