@@ -85,7 +85,7 @@ async def management_rows(
     vhost = f"/{quote(broker_address(settings.current('amqp_url')).vhost, safe='')}" if of_vhost else ""
     rows = (await ask(settings, f"{what}{vhost}{'?columns=' if columns else ''}{columns}")).content
     if not isinstance(rows, list):
-        raise ManagementUnavailable(f"the management answers no list of {what}")
+        raise ManagementUnavailable(f"SAGA_MANAGEMENT_URL: the management answers no list of {what}")
     return [row for row in rows if isinstance(row, dict)]
 
 
@@ -184,7 +184,7 @@ async def _content(answer: "httpx.Response") -> bytes:
     async for part in answer.aiter_bytes():
         content += part
         if len(content) > LARGEST_ANSWER_BYTES:
-            raise ManagementUnavailable(f"the management answers more than {LARGEST_ANSWER_BYTES} bytes")
+            raise ManagementUnavailable(f"SAGA_MANAGEMENT_URL: it answers more than {LARGEST_ANSWER_BYTES} bytes")
     return bytes(content)
 
 

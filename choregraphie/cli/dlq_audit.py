@@ -23,7 +23,7 @@ from choregraphie.terminal.tables import Column, Fitted, console_of
 # The bytes of a message fill a screen; `--original` writes them.
 _BYTES = ("body_base64", "headers")
 # Of a record without a time that can be read.
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def add(actions: Any, _: Application) -> None:
@@ -78,9 +78,9 @@ def _is_wanted(record: dict[str, Any], options: argparse.Namespace) -> bool:
 
 def _time(record: dict[str, Any]) -> dt.datetime:
     try:
-        return utc(read_time(str(record.get("at")))) or EPOCH
+        return utc(read_time(str(record.get("at")))) or _EPOCH
     except ValueError:
-        return EPOCH
+        return _EPOCH
 
 
 def _without_bytes(record: dict[str, Any]) -> dict[str, Any]:

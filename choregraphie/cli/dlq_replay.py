@@ -101,8 +101,8 @@ def _replay(options: argparse.Namespace, settings: Settings) -> int:
         asyncio.run(_run(options, settings, selection, summary))
     except (ChoregraphieError, KeyboardInterrupt) as end:
         if not options.dry_run and (summary.sent or isinstance(end, KeyboardInterrupt)):
-            under_way = "the interruption, and what was under way perhaps"
-            ended = "this error" if isinstance(end, ChoregraphieError) else under_way
+            interrupted = "the interruption; what was under way may have been sent too"
+            ended = "this error" if isinstance(end, ChoregraphieError) else interrupted
             print(f"{format_count(summary.sent)} were sent back before {ended}", file=sys.stderr)
         raise
     missing = sorted(selection.ids - summary.ids)

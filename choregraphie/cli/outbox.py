@@ -110,7 +110,7 @@ def _resend(options: argparse.Namespace, settings: Settings) -> int:
         _resend_each(options, settings, counts)
     except (ChoregraphieError, KeyboardInterrupt):
         for name, number in counts.items():
-            print(f"{name}: {counted(number, 'event')} said again before the end", file=sys.stderr)
+            print(f"{name}: {counted(number, 'event')} said again before this ended", file=sys.stderr)
         raise
     if options.json:
         print(json.dumps(counts))

@@ -18,6 +18,7 @@ from choregraphie.deployment import (
     through_rabbitmqctl,
 )
 from choregraphie.errors import UserError
+from choregraphie.paths import is_folder
 from choregraphie.settings import Settings
 from choregraphie.terminal.arguments import add_json
 from choregraphie.terminal.tables import Column, Fitted, console_of
@@ -77,8 +78,7 @@ def _export(options: argparse.Namespace, settings: Settings) -> int:
     known = identities(application.saga_set, wanted)
     passwords = {}
     if options.passwords:
-        if not options.passwords.is_dir():
-            raise UserError(f"{options.passwords}: there is no such folder of passwords")
+        _check_folder(options.passwords)
         files = PasswordFiles(options.passwords)
         passwords = {one.name: found for one in known if (found := files.read(one.name))}
     vhost = broker_address(settings.current("amqp_url")).vhost
@@ -86,6 +86,16 @@ def _export(options: argparse.Namespace, settings: Settings) -> int:
     if without := [one.name for one in known if one.name not in passwords]:
         print(f"{application.program}: without a password: {', '.join(without)}", file=sys.stderr)
     return 0
+
+
+def _check_folder(folder: Path) -> None:
+    """Raises UserError when there is no such folder: a document without passwords takes those that users have."""
+    try:
+        there = is_folder(folder)
+    except OSError as error:  # the folder above may not be looked into
+        raise UserError(f"{folder}: {error.strerror}") from None
+    if not there:
+        raise UserError(f"{folder}: there is no such folder of passwords")
 
 
 def _users(options: argparse.Namespace, settings: Settings) -> int:

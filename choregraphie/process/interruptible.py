@@ -1,4 +1,4 @@
-"""Waits that something else may end: a pause, and work that is cancelled when another task ends first."""
+"""A pause that an event may end, and work that is cancelled when another task ends first."""
 
 import asyncio
 import contextlib

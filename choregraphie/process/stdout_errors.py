@@ -1,4 +1,4 @@
-"""Handles standard streams that are closed or broken, whose disk is full, or whose encoding lacks a letter."""
+"""Keeps a program running whose standard streams are closed, broken, on a full disk or of a small encoding."""
 
 import contextlib
 import io

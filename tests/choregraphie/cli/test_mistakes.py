@@ -70,7 +70,7 @@ def test_a_resend_that_fails_at_a_later_service_says_what_was_sent(
     open_database(APP.own["stock"], read_settings(os.environ)).close()
     assert main(APP, ["outbox", "resend", "--since", "1h", "--service", "stock", "--service", "paiement"]) == 2
     first, second = capsys.readouterr().err.splitlines()[:2]
-    assert first == "stock: 0 events said again before the end"
+    assert first == "stock: 0 events said again before this ended"
     assert second.startswith("paiement: 0 events")
 
 

@@ -104,13 +104,6 @@ def test_an_empty_history_has_nothing_to_tell(command: Any, arguments: list[str]
     assert command(*arguments) == (0, "", "")
 
 
-def test_a_history_without_the_order_says_so(command: Any, told: Stream) -> None:
-    nothing = "saga_monitor: no such event of order NOPE in the history\n"
-    assert command("history", "--key", "NOPE") == (1, "", nothing)
-    of_another_type = command("history", "--key", "CMD-0", "--type", "stock.libere")
-    assert of_another_type == (1, "", nothing.replace("NOPE", "CMD-0"))
-
-
 def test_a_history_that_cannot_be_read_is_one_line(command: Any, told: Stream) -> None:
     told.away = True
     code, out, err = command("history")
@@ -285,22 +278,3 @@ def test_days_have_names_in_every_argument_that_is_a_time(command: Any, stream: 
     for arguments in (["report", "--orders", "--since", "yesterday"], ["history", "--since", "Yesterday"]):
         assert "CMD-NEW" in (told := command(*arguments)[1])
         assert "CMD-OLD" not in told
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [["report", "--since", ""], ["history", "--since", ""], ["list", "--at", ""], ["show", "CMD-0", "--at", ""]],
-    ids=" ".join,
-)
-def test_an_empty_time_is_no_time(command: Any, told: Stream, arguments: list[str]) -> None:
-    """As the variable of a shell that is not set: the answer would be about all of the history."""
-    code, out, err = command(*arguments)
-    assert (code, out) == (2, "")
-    assert "is not a time" in err
-
-
-@pytest.mark.parametrize("option", ["--token", "--host"])
-def test_an_empty_option_of_the_page_is_refused(command: Any, option: str) -> None:
-    with pytest.raises(SystemExit) as left:
-        command("serve", option, "", "--port", "0")
-    assert left.value.code == 2
