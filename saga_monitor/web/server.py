@@ -146,7 +146,10 @@ class _Client(H11Protocol):
         try:
             super().send_400_response(msg)
         except h11.LocalProtocolError:
-            # The answer to an earlier request has begun, so no other answer can be sent.
+            # The answer to an earlier request has begun, so no other one can be sent. This one ends here as well:
+            # only the next turn of the event loop tells it that the connection is gone.
+            if self.cycle is not None:
+                self.cycle.disconnected = True
             self.abort()
 
     def _should_upgrade(self) -> bool:
